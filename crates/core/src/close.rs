@@ -1,0 +1,71 @@
+//! Who or what ended a session, and in which phase: the reason that counters and logs give.
+//!
+//! After HAProxy's "stream state at disconnection", whose two letters operators have read for
+//! twenty years.
+
+/// Who or what ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Cause {
+    /// Both ends finished, and each was told.
+    Ended = 0,
+    /// The client's connection was reset or lost.
+    ClientReset = 1,
+    /// The server's connection was reset or lost.
+    ServerReset = 2,
+    /// No byte either way for the idle timeout.
+    IdleTimeout = 3,
+    /// Half-closed and silent, or not to be flushed, for the fin timeout.
+    FinTimeout = 4,
+    /// Every server that was tried refused or could not be reached.
+    ConnectFailed = 5,
+    /// The last attempt ran into the connect timeout.
+    ConnectTimeout = 6,
+    /// The pool has no server that takes new sessions.
+    NoServer = 7,
+    /// We had no descriptor, port or memory for the server's side.
+    LocalFault = 8,
+    /// The client left while its server was being connected to.
+    ClientLeft = 9,
+    /// A stop, or the deadline of a drain.
+    Stopped = 10,
+}
+
+impl Cause {
+    /// Number of causes.
+    pub const COUNT: usize = 11;
+
+    /// Every cause, with its name in metrics and logs and HAProxy's two letters (who, and in which
+    /// phase).
+    pub const NAMES: [(Self, &'static str, &'static str); Self::COUNT] = [
+        (Self::Ended, "ended", "--"),
+        (Self::ClientReset, "client-reset", "CD"),
+        (Self::ServerReset, "server-reset", "SD"),
+        (Self::IdleTimeout, "idle-timeout", "cD"),
+        (Self::FinTimeout, "fin-timeout", "sD"),
+        (Self::ConnectFailed, "connect-failed", "SC"),
+        (Self::ConnectTimeout, "connect-timeout", "sC"),
+        (Self::NoServer, "no-server", "SC"),
+        (Self::LocalFault, "local-fault", "RC"),
+        (Self::ClientLeft, "client-left", "CC"),
+        (Self::Stopped, "stopped", "KD"),
+    ];
+
+    /// The name in metrics and logs.
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self as usize].1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Goal: a name belongs to the cause at its place. Method: all of them.
+    #[test]
+    fn names_stand_at_their_place() {
+        for (place, (cause, ..)) in Cause::NAMES.iter().enumerate() {
+            assert_eq!(*cause as usize, place);
+        }
+    }
+}

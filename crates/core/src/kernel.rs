@@ -1,0 +1,128 @@
+//! The one seam: what a worker asks of the kernel.
+//!
+//! Two kinds of operation. A *submitted* one returns at once and its completion comes later with
+//! the token. An *inline* one never waits, is never interrupted, and its result is there
+//! at once. The engine implements
+//! this with a ring, the tests with sockets in memory.
+
+use core::cell::Cell;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use crate::token::Token;
+
+/// A descriptor number. The records of live sessions hold numbers, because a number is what
+/// outlives an engine: whoever holds the record holds the socket.
+pub type Fd = i32;
+
+/// "There is no descriptor here."
+pub const NO_FD: Fd = -1;
+
+/// What the kernel refused with: a positive error number of Linux.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(pub i32);
+
+impl Errno {
+    /// Nothing to read, or no room to write.
+    pub const AGAIN: Self = Self(11);
+    /// The system has no descriptors left.
+    pub const NFILE: Self = Self(23);
+    /// The process has no descriptors left.
+    pub const MFILE: Self = Self(24);
+    /// The peer's side is gone.
+    pub const PIPE: Self = Self(32);
+    /// No local port is free.
+    pub const ADDR_NOT_AVAILABLE: Self = Self(99);
+    /// A connection was reset.
+    pub const CONNECTION_RESET: Self = Self(104);
+    /// A time limit passed.
+    pub const TIMED_OUT: Self = Self(110);
+    /// Nobody listens there.
+    pub const CONNECTION_REFUSED: Self = Self(111);
+    /// An operation was cancelled.
+    pub const CANCELED: Self = Self(125);
+}
+
+/// What a poll saw, as the bits of poll(2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness(pub u32);
+
+impl Readiness {
+    /// Bytes, an end of stream or an error can be read.
+    pub const IN: Self = Self(0x1);
+    /// Urgent data is ahead: a short read does not prove an empty queue.
+    pub const URGENT: Self = Self(0x2);
+    /// There is room to write.
+    pub const OUT: Self = Self(0x4);
+    /// The connection has an error.
+    pub const ERROR: Self = Self(0x8);
+    /// Both directions have ended, or the connection is gone.
+    pub const HANG_UP: Self = Self(0x10);
+    /// The peer has ended its direction.
+    pub const PEER_ENDED: Self = Self(0x2000);
+
+    /// Whether any of `bits` is set.
+    pub fn any(self, bits: Self) -> bool {
+        self.0 & bits.0 != 0
+    }
+
+    /// The bits of both.
+    pub const fn and(self, bits: Self) -> Self {
+        Self(self.0 | bits.0)
+    }
+}
+
+/// What a worker asks of the kernel.
+///
+/// Sockets are non-blocking and carry `SO_LINGER {1, 0}` from birth, so that a close is a reset
+/// until [`Kernel::forgive`] was called; urgent data is inline.
+pub trait Kernel {
+    /// Submits: accept for ever. Each completion is a new connection's descriptor.
+    fn accept(&mut self, listener: Fd, token: Token);
+
+    /// Submits: connect `fd` within `timeout`. Two completions, always: `token` with the result and
+    /// `token` as [`crate::token::Op::ConnectTimeout`].
+    fn connect(&mut self, fd: Fd, to: SocketAddr, timeout: Duration, token: Token);
+
+    /// Submits: tell of every change of readiness, for ever. Completions carry [`Readiness`].
+    fn poll(&mut self, fd: Fd, token: Token);
+
+    /// Submits: end the operation with this token; its last completion comes without "more".
+    fn cancel(&mut self, token: Token);
+
+    /// Submits: close. The number is free for others once this has been carried out.
+    fn close(&mut self, fd: Fd);
+
+    /// Inline: a connection that waits on `listener`, or [`Errno::AGAIN`].
+    fn accept_now(&mut self, listener: Fd) -> Result<Fd, Errno>;
+
+    /// Inline: the address at the other end.
+    fn peer(&mut self, fd: Fd) -> Result<SocketAddr, Errno>;
+
+    /// Inline: a new socket towards a server, with keepalive after `keepalive` of silence.
+    fn open(&mut self, to: SocketAddr, keepalive: Option<Duration>) -> Result<Fd, Errno>;
+
+    /// Inline: read what is there. 0 is the end of stream only while no error was taken.
+    fn receive(&mut self, fd: Fd, into: &[Cell<u8>]) -> Result<usize, Errno>;
+
+    /// Inline: write what there is room for.
+    fn send(&mut self, fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno>;
+
+    /// Inline: send FIN after what is queued.
+    fn shut_down(&mut self, fd: Fd) -> Result<(), Errno>;
+
+    /// Inline: the close to come shall not be a reset. Only the orderly path calls this.
+    fn forgive(&mut self, fd: Fd);
+
+    /// Inline: bytes that the peer's kernel has not acknowledged, FIN included.
+    fn unacknowledged(&mut self, fd: Fd) -> u32;
+
+    /// Inline: whether the peer's FIN has been received; takes no error.
+    fn fin_received(&mut self, fd: Fd) -> bool;
+
+    /// Inline: give the memory of an empty spill block back.
+    fn release(&mut self, block: &[Cell<u8>]);
+
+    /// Inline: make another worker take a turn.
+    fn wake(&mut self, worker: usize);
+}

@@ -1,0 +1,26 @@
+//! What Ringbolt decides, and nothing it does: no I/O, no clock, no random source, no unsafe code.
+//!
+//! Time and everything from outside enters as an argument; effects leave through the
+//! [`kernel::Kernel`] trait, which the engine implements with a ring and tests in memory.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod close;
+mod direction;
+pub mod kernel;
+pub mod key;
+pub mod limits;
+mod listener;
+pub mod mapping;
+pub mod record;
+pub mod session;
+pub mod shard;
+mod slab;
+pub mod snapshot;
+pub mod spec;
+pub mod stats;
+pub mod time;
+mod timers;
+pub mod token;

@@ -1,0 +1,78 @@
+//! Every bound of the product by its name, and the relations between bounds, checked when compiled.
+//!
+//! A limit that an operator sets stands in the `spec`; here stand those that the design sets.
+
+/// Most worker threads.
+pub const WORKERS_MAX: usize = 256;
+
+/// Most servers of one configuration, over all pools.
+pub const SERVERS_MAX: usize = 4096;
+
+/// Most listening sockets addresses of one configuration, over all listeners.
+pub const BINDS_MAX: usize = 256;
+
+/// Most pools and most listeners of one configuration, each.
+pub const NAMES_MAX: usize = 4096;
+
+/// Most servers tried for one session.
+pub const ATTEMPTS_MAX: u8 = 16;
+
+/// Largest weight of a server.
+pub const WEIGHT_MAX: u32 = 65_535;
+
+/// Most live sessions of one worker: a slot number has 24 bits in a token.
+pub const SESSIONS_MAX: u32 = 1 << 24;
+
+/// Bytes of one copied read, of the hot buffer, and of one direction's spill block. A copied read
+/// never takes more than a spill block holds, so what a receiver does not take always has a place.
+pub const BLOCK: usize = 16 * 1024;
+
+/// Bytes that one direction may move in a turn before other sessions have theirs.
+pub const TURN_BYTES: usize = 16 * BLOCK;
+
+/// Entries of a worker's submission queue.
+pub const SUBMISSION_ENTRIES: u32 = 512;
+
+/// Entries of a worker's completion queue.
+pub const COMPLETION_ENTRIES: u32 = 4096;
+
+/// Descriptors that one session holds: its two sockets.
+pub const DESCRIPTORS_PER_SESSION: u64 = 2;
+
+/// Descriptors kept for the control thread: probes, admin and HTTP connections, log.
+pub const CONTROL_DESCRIPTORS: u64 = 96;
+
+/// Descriptors the process needs before it has a session or a listener: the standard three, the
+/// region, the configuration, signals, wake-ups, and a few inherited ones.
+pub const BASE_DESCRIPTORS: u64 = 32;
+
+/// Descriptors of one worker beside its listening sockets: ring and wake-up.
+pub const DESCRIPTORS_PER_WORKER: u64 = 2;
+
+/// Bytes of a configuration file.
+pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+const _: () = assert!(TURN_BYTES >= BLOCK, "a turn moves at least one block");
+const _: () = assert!(BLOCK <= u16::MAX as usize, "a spill's offset and length are 16 bits");
+const _: () = assert!(
+    COMPLETION_ENTRIES >= 4 * SUBMISSION_ENTRIES,
+    "a batch of submissions cannot overflow an empty completion queue"
+);
+
+/// Live sessions that a descriptor limit leaves room for, with `workers` workers that each listen
+/// on `binds` addresses; 0 when there is no room at all.
+pub fn sessions_for(descriptors: u64, workers: u64, binds: u64) -> u64 {
+    let fixed = BASE_DESCRIPTORS + CONTROL_DESCRIPTORS + workers * (DESCRIPTORS_PER_WORKER + binds);
+    descriptors.saturating_sub(fixed) / DESCRIPTORS_PER_SESSION
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twenty_thousand_descriptors_hold_9_900_sessions() {
+        assert!(sessions_for(20_000, 2, 3) >= 9_900);
+        assert_eq!(sessions_for(100, 2, 3), 0);
+    }
+}

@@ -1,0 +1,92 @@
+//! How a worker takes connections from one listening socket: many at a time while there is plenty
+//! of room, one by one near the limit, not at all when there is none.
+//!
+//! A multishot accept cannot be stopped between two connections, so it is used only while all
+//! workers' completion queues together could not pass the limit. Below that a worker polls the
+//! socket, and takes a place in the shared total for each connection before it accepts it. (A place
+//! reserved for an accept that merely waits would be missing elsewhere: with two workers and five
+//! places, four sessions on one worker would be all.)
+
+use core::time::Duration;
+
+use crate::kernel::{Errno, Fd};
+use crate::limits::COMPLETION_ENTRIES;
+use crate::time::Instant;
+use crate::token::{Op, Token};
+
+const BACK_OFF_FIRST: Duration = Duration::from_millis(10);
+const BACK_OFF_STEPS: u32 = 7; // 10 ms · 2^7 = 1.28 s
+
+/// How connections are being taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taking {
+    /// Not at all.
+    Paused,
+    /// By multishot accept.
+    Accepting,
+    /// By poll and single accepts.
+    Polling,
+    /// The operation in flight has been told to end.
+    Ending,
+}
+
+/// One listening socket of one worker.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) socket: Fd,
+    pub(crate) listener: u16,
+    /// Of the operation in flight.
+    pub(crate) generation: u32,
+    pub(crate) taking: Taking,
+    /// Connections may wait (known only while polling).
+    pub(crate) ready: bool,
+    /// After a shortage: not before this.
+    pub(crate) retry_at: Option<Instant>,
+    shortages: u32,
+}
+
+impl Door {
+    pub(crate) fn new(socket: Fd, listener: u16) -> Self {
+        Self {
+            socket,
+            listener,
+            generation: 0,
+            taking: Taking::Paused,
+            ready: false,
+            retry_at: None,
+            shortages: 0,
+        }
+    }
+
+    /// The identity of the operation in flight.
+    pub(crate) fn token(&self, op: Op) -> Token {
+        Token { op, slot: self.socket as u32, generation: self.generation }
+    }
+
+    /// Descriptors or memory ran out: later, and later still if it happens again.
+    pub(crate) fn back_off(&mut self, now: Instant) {
+        self.retry_at = Some(now + BACK_OFF_FIRST * (1 << self.shortages.min(BACK_OFF_STEPS)));
+        self.shortages += 1;
+    }
+
+    /// A connection came through.
+    pub(crate) fn recover(&mut self) {
+        self.shortages = 0;
+    }
+}
+
+/// How to take connections while `free` more sessions are allowed over all of `workers`. Going back
+/// to multishot needs twice the room that leaving it does, so that it is not left again at once.
+pub(crate) fn manner(now: Taking, free: u64, workers: usize) -> Taking {
+    let headroom = workers as u64 * u64::from(COMPLETION_ENTRIES);
+    let enough = if now == Taking::Accepting { headroom } else { 2 * headroom };
+    if free >= enough { Taking::Accepting } else { Taking::Polling }
+}
+
+/// Whether an accept failed for the sake of one connection only, so that the next may succeed.
+pub(crate) fn is_one_connections_fault(errno: Errno) -> bool {
+    const ABORTED: i32 = 103;
+    const PROTOCOL: i32 = 71;
+    const FORBIDDEN: i32 = 1; // a firewall's answer
+    matches!(errno.0, ABORTED | PROTOCOL | FORBIDDEN)
+}

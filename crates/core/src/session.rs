@@ -1,0 +1,176 @@
+//! The words of a session: its sides, its directions, its phases, and what a worker remembers of
+//! it between two turns and need not outlive the engine.
+
+use crate::close::Cause;
+use crate::kernel::Readiness;
+
+/// The two ends of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Who connected to us.
+    Client = 0,
+    /// Whom we connected to.
+    Server = 1,
+}
+
+impl Side {
+    /// Both, client first.
+    pub const BOTH: [Self; 2] = [Self::Client, Self::Server];
+
+    /// The one at the other end.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+
+    /// The direction whose bytes come from here.
+    pub fn outgoing(self) -> DirectionId {
+        match self {
+            Self::Client => DirectionId::ToServer,
+            Self::Server => DirectionId::ToClient,
+        }
+    }
+}
+
+/// The two ways through a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirectionId {
+    /// From the client to the server.
+    ToServer = 0,
+    /// From the server to the client.
+    ToClient = 1,
+}
+
+impl DirectionId {
+    /// Both, towards the server first.
+    pub const BOTH: [Self; 2] = [Self::ToServer, Self::ToClient];
+
+    /// Where the bytes come from.
+    pub fn source(self) -> Side {
+        match self {
+            Self::ToServer => Side::Client,
+            Self::ToClient => Side::Server,
+        }
+    }
+
+    /// Where they go.
+    pub fn sink(self) -> Side {
+        self.source().other()
+    }
+}
+
+/// Where a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The slot is free.
+    Free = 0,
+    /// A server is being connected to.
+    Connecting = 1,
+    /// Bytes move.
+    Relaying = 2,
+    /// One side is broken; the other gets what was received, and then a reset.
+    Flushing = 3,
+    /// Over; waiting for operations in flight before the descriptors are closed.
+    Closing = 4,
+}
+
+impl Phase {
+    /// The phase of a number in a record; `None` when there is no such phase.
+    pub fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Free),
+            1 => Some(Self::Connecting),
+            2 => Some(Self::Relaying),
+            3 => Some(Self::Flushing),
+            4 => Some(Self::Closing),
+            _ => None,
+        }
+    }
+}
+
+/// What is known of a socket's readiness. A poll tells of changes only, so this is what is
+/// remembered between them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch {
+    /// A read may find something.
+    pub(crate) readable: bool,
+    /// A write may find room.
+    pub(crate) writable: bool,
+    /// The peer has ended its direction: a short read does not mean that the queue is empty.
+    pub(crate) peer_ended: bool,
+    /// Urgent data was ahead: reads stop at the mark, so a short one proves nothing.
+    pub(crate) urgent: bool,
+    /// The connection has an error.
+    pub(crate) broken: bool,
+    /// A poll is in flight.
+    pub(crate) polling: bool,
+    /// Its end has been asked for.
+    pub(crate) cancelling: bool,
+}
+
+impl Watch {
+    /// Of a new socket: there is room to write until a write says otherwise.
+    pub(crate) const FRESH: Self = Self {
+        readable: false,
+        writable: true,
+        peer_ended: false,
+        urgent: false,
+        broken: false,
+        polling: false,
+        cancelling: false,
+    };
+
+    /// Takes in what a poll saw.
+    pub(crate) fn learn(&mut self, seen: Readiness) {
+        let over = Readiness::PEER_ENDED.and(Readiness::ERROR).and(Readiness::HANG_UP);
+        self.readable |= seen.any(Readiness::IN.and(over));
+        self.writable |= seen.any(Readiness::OUT);
+        self.peer_ended |= seen.any(over);
+        self.urgent |= seen.any(Readiness::URGENT);
+        self.broken |= seen.any(Readiness::ERROR);
+    }
+
+    /// Whether a read of fewer bytes than asked for proves an empty queue.
+    pub(crate) fn short_read_is_all(self) -> bool {
+        !self.peer_ended && !self.urgent
+    }
+}
+
+/// What a worker remembers of a slot and an engine that follows can do without.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
+    /// Of the client's and the server's socket.
+    pub(crate) watches: [Watch; 2],
+    /// A connect is in flight.
+    pub(crate) connecting: bool,
+    /// Its time limit is; both always give a completion.
+    pub(crate) connect_timing: bool,
+    /// The session is on the run list.
+    pub(crate) queued: bool,
+    /// The fin timeout counts, not the idle one.
+    pub(crate) half_closed: bool,
+    /// A spill block of the session has memory.
+    pub(crate) spilled: bool,
+    /// Looks at the queue that is being flushed; each waits longer than the one before.
+    pub(crate) flush_looks: u8,
+    /// How the running connect attempt ended.
+    pub(crate) connect_result: i32,
+    /// What ends the session, once that is known.
+    pub(crate) cause: Cause,
+}
+
+impl Slot {
+    pub(crate) const FRESH: Self = Self {
+        watches: [Watch::FRESH; 2],
+        connecting: false,
+        connect_timing: false,
+        queued: false,
+        half_closed: false,
+        spilled: false,
+        flush_looks: 0,
+        connect_result: 0,
+        cause: Cause::Ended,
+    };
+}

@@ -1,0 +1,250 @@
+//! A worker's machine: takes connections, gives each its server, moves its bytes, and ends it so
+//! that both peers learn the truth.
+//!
+//! It owns the sessions of one worker and no policy: whom a key meets is `mapping`'s, how bytes move
+//! is `direction`'s, how connections are taken is `listener`'s business. It never waits and reads no
+//! clock; the engine's loop calls, in this order, [`Shard::complete`] for every completion,
+//! [`Shard::turn`] once, and sleeps until [`Shard::next_turn`].
+
+mod closing;
+mod connecting;
+mod doors;
+mod relaying;
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::close::Cause;
+use crate::direction::Direction;
+use crate::kernel::{Errno, Fd, Kernel, Readiness};
+use crate::listener::Door;
+use crate::record::{Counted, Header, Part, ServerGauge, Session};
+use crate::session::{DirectionId, Phase, Side, Slot};
+use crate::slab::Slab;
+use crate::snapshot::Snapshot;
+use crate::time::Instant;
+use crate::timers::Timers;
+use crate::token::{Op, Token};
+
+/// Where a worker stands in the region and among the others.
+#[derive(Debug)]
+pub struct Place<'r> {
+    /// This worker's number.
+    pub worker: usize,
+    /// How many workers there are.
+    pub workers: usize,
+    /// The region's head.
+    pub header: &'r Header,
+    /// Live sessions of every server.
+    pub gauges: &'r [ServerGauge],
+    /// What this worker counts.
+    pub counted: Counted<'r>,
+    /// What it works on.
+    pub part: Part<'r>,
+}
+
+impl<'r> Place<'r> {
+    fn direction(&self, slot: u32, id: DirectionId) -> Direction<'_, 'r> {
+        Direction { id, slot, session: &self.part.sessions[slot as usize], part: &self.part }
+    }
+}
+
+/// A worker's machine.
+#[derive(Debug)]
+pub struct Shard<'r> {
+    place: Place<'r>,
+    snapshot: Arc<Snapshot>,
+    doors: Vec<Door>,
+    slab: Slab,
+    slots: Vec<Slot>,
+    timers: Timers,
+    /// Sessions that have more to do without being told.
+    run_list: VecDeque<u32>,
+    /// Sessions begun, by pool; gives round robin its turn.
+    tickets: Vec<u32>,
+    /// No new sessions.
+    draining: bool,
+}
+
+impl<'r> Shard<'r> {
+    /// A worker with no sessions, which takes connections from `doors` (socket and listener).
+    pub fn new(
+        place: Place<'r>,
+        snapshot: Arc<Snapshot>,
+        doors: impl IntoIterator<Item = (Fd, u16)>,
+        now: Instant,
+    ) -> Self {
+        let capacity = place.part.sessions.len() as u32;
+        Self {
+            doors: doors.into_iter().map(|(socket, index)| Door::new(socket, index)).collect(),
+            slab: Slab::new(capacity),
+            slots: vec![Slot::FRESH; capacity as usize],
+            timers: Timers::new(capacity, now),
+            run_list: VecDeque::with_capacity(capacity as usize),
+            tickets: vec![0; snapshot.pools.len()],
+            draining: false,
+            snapshot,
+            place,
+        }
+    }
+
+    /// A completion: what the token's operation resulted in, and whether it will give `more`.
+    pub fn complete<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        token: Token,
+        result: i32,
+        more: bool,
+        now: Instant,
+    ) {
+        match token.op {
+            Op::Accept | Op::PollDoor => self.door_completed(kernel, token, result, more, now),
+            Op::PollClient => self.polled(kernel, token, Side::Client, result, more, now),
+            Op::PollServer => self.polled(kernel, token, Side::Server, result, more, now),
+            Op::Connect | Op::ConnectTimeout => self.connect_completed(kernel, token, result, now),
+            Op::Silent if is_harmless(Errno(-result)) => {}
+            Op::Silent => self.place.counted.worker.faults.add(1),
+            Op::Wake => {}
+        }
+    }
+
+    /// What is due without a completion: sessions with more to do, deadlines, accepting.
+    pub fn turn<K: Kernel>(&mut self, kernel: &mut K, now: Instant) {
+        for _ in 0..self.run_list.len() {
+            let Some(slot) = self.run_list.pop_front() else { break };
+            self.slots[slot as usize].queued = false;
+            if self.session(slot).phase() == Some(Phase::Relaying) {
+                self.relay(kernel, slot, now);
+            }
+        }
+        while let Some(slot) = self.timers.expire(now) {
+            self.deadline(kernel, slot, now);
+        }
+        self.tend_doors(kernel, now);
+    }
+
+    /// When the next turn is due without a completion; `None`: not before one.
+    pub fn next_turn(&self, now: Instant) -> Option<Instant> {
+        if !self.run_list.is_empty() || self.doors_want_turn() {
+            return Some(now);
+        }
+        let retries = self.doors.iter().filter_map(|door| door.retry_at);
+        retries.chain(self.timers.next()).min()
+    }
+
+    /// Takes no new sessions from now on. The listening sockets are closed once what waits in
+    /// their queues has been served.
+    pub fn drain<K: Kernel>(&mut self, kernel: &mut K, now: Instant) {
+        self.draining = true;
+        self.doors.iter_mut().for_each(|door| door.ready = true);
+        self.tend_doors(kernel, now);
+    }
+
+    /// Resets every session, and takes no new ones.
+    pub fn stop<K: Kernel>(&mut self, kernel: &mut K, now: Instant) {
+        self.draining = true;
+        self.doors.iter_mut().for_each(|door| door.ready = false);
+        self.tend_doors(kernel, now);
+        for slot in 0..self.slab.used() {
+            match self.session(slot).phase() {
+                Some(Phase::Free | Phase::Closing) | None => {}
+                Some(Phase::Connecting | Phase::Relaying | Phase::Flushing) => {
+                    self.close(kernel, slot, Cause::Stopped);
+                }
+            }
+        }
+    }
+
+    /// Whether no session is left and none can come.
+    pub fn is_over(&self) -> bool {
+        self.draining && self.slab.live() == 0 && self.doors.is_empty()
+    }
+
+    /// The live sessions of this worker, with their slots.
+    pub fn sessions(&self) -> impl Iterator<Item = (u32, &'r Session)> + '_ {
+        self.place.part.live()
+    }
+
+    fn polled<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        token: Token,
+        side: Side,
+        result: i32,
+        more: bool,
+        now: Instant,
+    ) {
+        let Some(session) = self.living(token) else { return };
+        let watch = &mut self.slots[token.slot as usize].watches[side as usize];
+        if result >= 0 {
+            watch.learn(Readiness(result as u32));
+        }
+        watch.polling &= more;
+        let ended_unasked = !more && !watch.cancelling;
+        match session.phase() {
+            Some(Phase::Free) | None => {}
+            Some(Phase::Closing) => return self.release_when_quiet(kernel, token.slot),
+            // A poll that could not be armed would never tell of anything.
+            Some(_) if result < 0 => return self.close(kernel, token.slot, Cause::LocalFault),
+            Some(Phase::Connecting) => self.client_spoke(kernel, token.slot),
+            Some(Phase::Relaying) => self.relay(kernel, token.slot, now),
+            Some(Phase::Flushing) => self.flush(kernel, token.slot, now),
+        }
+        if ended_unasked {
+            self.watch(kernel, token.slot, side);
+        }
+    }
+
+    /// Arms the poll of a side, unless it is armed or the session is being closed.
+    fn watch<K: Kernel>(&mut self, kernel: &mut K, slot: u32, side: Side) {
+        let session = self.session(slot);
+        let watch = &mut self.slots[slot as usize].watches[side as usize];
+        let open = !matches!(session.phase(), Some(Phase::Free | Phase::Closing) | None);
+        if open && !watch.polling {
+            watch.polling = true;
+            kernel.poll(session.socket(side as usize), self.token(slot, poll_op(side)));
+        }
+    }
+
+    fn deadline<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
+        match self.session(slot).phase() {
+            Some(Phase::Relaying) => self.silence(kernel, slot, now),
+            Some(Phase::Flushing) => self.flush(kernel, slot, now),
+            Some(Phase::Free | Phase::Connecting | Phase::Closing) | None => {}
+        }
+    }
+
+    /// The session a completion belongs to; `None` when its slot has another life by now.
+    fn living(&self, token: Token) -> Option<&'r Session> {
+        let session = self.place.part.sessions.get(token.slot as usize);
+        let session = session.filter(|session| session.generation() == token.generation);
+        if session.is_none() {
+            self.place.counted.worker.stale.add(1);
+        }
+        session
+    }
+
+    fn session(&self, slot: u32) -> &'r Session {
+        &self.place.part.sessions[slot as usize]
+    }
+
+    fn token(&self, slot: u32, op: Op) -> Token {
+        Token { op, slot, generation: self.session(slot).generation() }
+    }
+}
+
+fn poll_op(side: Side) -> Op {
+    match side {
+        Side::Client => Op::PollClient,
+        Side::Server => Op::PollServer,
+    }
+}
+
+/// A cancel that came after the end of what it should end: that completion is on its way.
+fn is_harmless(errno: Errno) -> bool {
+    const NO_ENTRY: i32 = 2;
+    const ALREADY: i32 = 114;
+    matches!(errno.0, NO_ENTRY | ALREADY)
+}

@@ -1,0 +1,72 @@
+//! The end of a session: operations in flight are retired first, then the descriptors are closed,
+//! then the slot is free. A close is a reset, unless the session ended in order.
+
+use crate::close::Cause;
+use crate::kernel::{Kernel, NO_FD};
+use crate::session::{DirectionId, Phase, Side};
+use crate::shard::{Shard, poll_op};
+use crate::token::Op;
+
+impl Shard<'_> {
+    /// Ends a session in which each side has ended and was told of the other's end.
+    pub(super) fn close_orderly<K: Kernel>(&mut self, kernel: &mut K, slot: u32) {
+        for side in Side::BOTH {
+            kernel.forgive(self.session(slot).socket(side as usize));
+        }
+        self.close(kernel, slot, Cause::Ended);
+    }
+
+    /// Ends a session. Sides that were not forgiven see a reset.
+    pub(super) fn close<K: Kernel>(&mut self, kernel: &mut K, slot: u32, cause: Cause) {
+        self.session(slot).set_phase(Phase::Closing);
+        self.slots[slot as usize].cause = cause;
+        self.timers.clear(slot);
+        for side in Side::BOTH {
+            let token = self.token(slot, poll_op(side));
+            let watch = &mut self.slots[slot as usize].watches[side as usize];
+            if watch.polling && !watch.cancelling {
+                watch.cancelling = true;
+                kernel.cancel(token);
+            }
+        }
+        if self.slots[slot as usize].connecting {
+            kernel.cancel(self.token(slot, Op::Connect));
+        }
+        self.release_when_quiet(kernel, slot);
+    }
+
+    /// Closes the descriptors and frees the slot, unless an operation is still in flight.
+    pub(super) fn release_when_quiet<K: Kernel>(&mut self, kernel: &mut K, slot: u32) {
+        let state = &self.slots[slot as usize];
+        let polling = state.watches.iter().any(|watch| watch.polling);
+        if polling || state.connecting || state.connect_timing {
+            return;
+        }
+        let (spilled, cause) = (state.spilled, state.cause);
+        let session = self.session(slot);
+        if session.socket(Side::Server as usize) != NO_FD {
+            self.place.gauges[session.gauge.get() as usize].subtract();
+        }
+        for side in Side::BOTH {
+            let socket = session.socket(side as usize);
+            if socket != NO_FD {
+                session.set_socket(side as usize, NO_FD);
+                kernel.close(socket);
+            }
+        }
+        if spilled {
+            self.release_spill(kernel, slot);
+        }
+        self.place.counted.worker.ended.add(1);
+        self.place.counted.worker.causes[cause as usize].add(1);
+        session.end();
+        self.slab.give(slot);
+        self.free_place(kernel);
+    }
+
+    pub(super) fn release_spill<K: Kernel>(&self, kernel: &mut K, slot: u32) {
+        for id in DirectionId::BOTH {
+            kernel.release(self.place.part.spill(slot, id));
+        }
+    }
+}

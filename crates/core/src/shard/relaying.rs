@@ -1,0 +1,171 @@
+//! Moving a session's bytes, and judging after each turn whether it goes on, has ended, or is
+//! broken. A broken side's bytes are delivered first; then the other side is reset, because a clean
+//! end would be a lie.
+
+use crate::close::Cause;
+use crate::direction::Pause;
+use crate::kernel::Kernel;
+use crate::limits::TURN_BYTES;
+use crate::record::{Flags, Session};
+use crate::session::{DirectionId, Phase, Side};
+use crate::shard::Shard;
+use crate::snapshot::Listener;
+use crate::time::Instant;
+use core::time::Duration;
+
+/// A flush looks again after 1 ms, then after twice as long each time, up to 64 ms.
+const FLUSH_LOOK: Duration = Duration::from_millis(1);
+const FLUSH_LOOKS_MAX: u8 = 6;
+
+impl<'r> Shard<'r> {
+    /// Gives a session its turn.
+    pub(super) fn relay<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
+        let session = self.session(slot);
+        let mut again = false;
+        let mut moved = false;
+        for id in DirectionId::BOTH {
+            let before = session.received[id as usize].get();
+            let watches = &mut self.slots[slot as usize].watches;
+            again |= self.place.direction(slot, id).pump(kernel, watches, TURN_BYTES)
+                == Pause::OutOfBudget;
+            let bytes = session.received[id as usize].get() - before;
+            if bytes > 0 {
+                moved = true;
+                self.count(session, id, bytes);
+            }
+        }
+        if moved {
+            session.active_at.set(now.as_nanos());
+        }
+        self.keep_spill_small(kernel, slot, again);
+        self.judge(kernel, slot, again, now);
+    }
+
+    /// No byte has moved for a while: long enough?
+    pub(super) fn silence<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
+        let session = self.session(slot);
+        let listener = self.listener(session);
+        let half_closed = self.slots[slot as usize].half_closed;
+        let limit = if half_closed { Some(listener.fin_timeout) } else { listener.idle_timeout };
+        let Some(limit) = limit else { return };
+        let due = Instant::from_nanos(session.active_at.get()) + limit;
+        if due > now {
+            self.timers.set(slot, due);
+        } else {
+            let cause = if half_closed { Cause::FinTimeout } else { Cause::IdleTimeout };
+            self.close(kernel, slot, cause);
+        }
+    }
+
+    /// One side is broken and all it sent was passed on: resets the other as soon as its kernel
+    /// has acknowledged everything, because a reset destroys what is still queued.
+    pub(super) fn flush<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
+        let session = self.session(slot);
+        let side = if self.is_broken(session, Side::Client) { Side::Server } else { Side::Client };
+        let limit = self.listener(session).fin_timeout;
+        let state = &mut self.slots[slot as usize];
+        let cause = state.cause;
+        let over = now >= Instant::from_nanos(session.active_at.get()) + limit;
+        if state.watches[side as usize].broken
+            || kernel.unacknowledged(session.socket(side as usize)) == 0
+        {
+            self.close(kernel, slot, cause);
+        } else if over {
+            self.close(kernel, slot, Cause::FinTimeout);
+        } else {
+            let wait = FLUSH_LOOK * (1 << state.flush_looks.min(FLUSH_LOOKS_MAX));
+            state.flush_looks = state.flush_looks.saturating_add(1);
+            self.timers.set(slot, now + wait);
+        }
+    }
+
+    pub(super) fn listener(&self, session: &Session) -> &Listener {
+        &self.snapshot.listeners[session.listener.get() as usize]
+    }
+
+    fn judge<K: Kernel>(&mut self, kernel: &mut K, slot: u32, again: bool, now: Instant) {
+        let session = self.session(slot);
+        for side in Side::BOTH {
+            // What sent a reset takes nothing any more.
+            if session.is(Flags::BROKEN, side.outgoing()) {
+                session.mark(Flags::FAILED, side.other().outgoing());
+            }
+        }
+        let broken = Side::BOTH.map(|side| self.is_broken(session, side));
+        let side = match broken {
+            [false, false] if self.has_ended(session) => return self.close_orderly(kernel, slot),
+            [false, false] => return self.go_on(slot, again, now),
+            [true, true] => {
+                let cause = self.slots[slot as usize].cause;
+                let known = cause != Cause::Ended;
+                return self.close(kernel, slot, if known { cause } else { Cause::ClientReset });
+            }
+            [true, false] => Side::Client,
+            [false, true] => Side::Server,
+        };
+        self.slots[slot as usize].cause = match side {
+            Side::Client => Cause::ClientReset,
+            Side::Server => Cause::ServerReset,
+        };
+        if self.place.direction(slot, side.outgoing()).is_exhausted() {
+            session.active_at.set(now.as_nanos());
+            session.set_phase(Phase::Flushing);
+            self.flush(kernel, slot, now);
+        } else {
+            let unread = self.slots[slot as usize].watches[side as usize].readable;
+            let waiting = session.spill(side.outgoing()).1 > 0;
+            self.go_on(slot, again || (unread && !waiting), now);
+        }
+    }
+
+    /// The session has another turn, now or when something happens.
+    fn go_on(&mut self, slot: u32, again: bool, now: Instant) {
+        let session = self.session(slot);
+        let state = &mut self.slots[slot as usize];
+        if again && !state.queued {
+            state.queued = true;
+            self.run_list.push_back(slot);
+        }
+        let ending = DirectionId::BOTH.iter().any(|id| session.is(Flags::ENDED, *id))
+            || state.watches.iter().any(|watch| watch.broken);
+        if ending && !state.half_closed {
+            state.half_closed = true;
+            let fin = self.snapshot.listeners[session.listener.get() as usize].fin_timeout;
+            self.timers.set(slot, now + fin);
+        }
+    }
+
+    /// Gives the memory of the spill blocks back once nothing waits and nothing comes in.
+    fn keep_spill_small<K: Kernel>(&mut self, kernel: &mut K, slot: u32, again: bool) {
+        let session = self.session(slot);
+        let state = &mut self.slots[slot as usize];
+        if DirectionId::BOTH.iter().any(|id| session.spill(*id).1 > 0) {
+            if !state.spilled {
+                self.place.counted.worker.spills.add(1);
+            }
+            state.spilled = true;
+        } else if state.spilled && !again {
+            state.spilled = false;
+            self.release_spill(kernel, slot);
+        }
+    }
+
+    fn count(&self, session: &Session, id: DirectionId, bytes: u64) {
+        let counted = &self.place.counted;
+        counted.worker.copied[id as usize].add(bytes);
+        counted.servers[session.gauge.get() as usize].bytes[id as usize].add(bytes);
+    }
+
+    /// Whether nothing can be read from a side any more without it having said so, or nothing can
+    /// be written to it.
+    fn is_broken(&self, session: &Session, side: Side) -> bool {
+        session.is(Flags::BROKEN, side.outgoing())
+            || session.is(Flags::FAILED, side.other().outgoing())
+    }
+
+    /// Whether both sides have ended and each knows of the other's end.
+    fn has_ended(&self, session: &Session) -> bool {
+        let done = |id| session.is(Flags::ENDED, id) && session.is(Flags::SHUT, id);
+        DirectionId::BOTH.into_iter().all(done)
+    }
+}

@@ -1,0 +1,368 @@
+//! Sockets in memory: the smallest kernel that a shard can be run against, with peers that a test
+//! plays. It keeps the rules that matter (edges, errors delivered once, unread bytes that outlive a
+//! reset, resets that destroy what is queued) and judges at each call whether a promise is broken.
+//! It is not the simulator: no faults of the machine, no kills, no reordering within a socket.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ringbolt_core::kernel::{Errno, Fd, Kernel, Readiness};
+use ringbolt_core::token::{Op, Token};
+
+/// How a connection ended, as its peer sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Fin,
+    Reset,
+}
+
+/// What a server does with a connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Accepts,
+    Refuses,
+    IsSilent,
+}
+
+/// A connection: our socket, and what its peer did and saw.
+#[derive(Debug, Default)]
+pub(crate) struct Socket {
+    /// The other socket of the session, once it is known.
+    pub(crate) mate: Option<Fd>,
+    /// The session got as far as moving bytes.
+    pub(crate) relayed: bool,
+    /// Everything the peer has sent.
+    pub(crate) sent_by_peer: Vec<u8>,
+    /// How much of it was read.
+    pub(crate) read: usize,
+    /// Where an urgent mark stands, in bytes sent by the peer.
+    urgent: Option<usize>,
+    pub(crate) peer_fin: bool,
+    pub(crate) peer_reset: bool,
+    error_taken: bool,
+    /// Everything we have written, and how much of it the peer has taken.
+    pub(crate) written: Vec<u8>,
+    pub(crate) taken: usize,
+    window: usize,
+    no_space: bool,
+    pub(crate) shut: bool,
+    forgiven: bool,
+    pub(crate) closed: Option<End>,
+    poll: Option<Token>,
+}
+
+impl Socket {
+    fn readiness(&self) -> Readiness {
+        let mut bits = Readiness::default();
+        let mut set = |on: bool, bit: Readiness| {
+            if on {
+                bits = bits.and(bit);
+            }
+        };
+        let over = self.peer_fin || self.peer_reset;
+        set(self.read < self.sent_by_peer.len() || over, Readiness::IN);
+        set(self.urgent.is_some_and(|mark| mark >= self.read), Readiness::URGENT);
+        set(self.room() > 0 || self.peer_reset, Readiness::OUT);
+        set(self.peer_reset && !self.error_taken, Readiness::ERROR);
+        set(self.peer_reset || (self.peer_fin && self.shut), Readiness::HANG_UP);
+        set(over, Readiness::PEER_ENDED);
+        bits
+    }
+
+    fn room(&self) -> usize {
+        self.window - (self.written.len() - self.taken)
+    }
+}
+
+/// The kernel and everything it knows.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryKernel {
+    pub(crate) sockets: BTreeMap<Fd, Socket>,
+    next_fd: Fd,
+    completions: Vec<(Token, i32, bool)>,
+    /// Delivered already: may come again as stale ones.
+    pub(crate) delivered: Vec<(Token, i32)>,
+    accepting: Option<Token>,
+    queue: VecDeque<Fd>,
+    connects: Vec<(Fd, Token)>,
+    pub(crate) answers: BTreeMap<SocketAddr, Answer>,
+    peers: BTreeMap<Fd, SocketAddr>,
+    pub(crate) open_fails: bool,
+    pub(crate) listener_closed: bool,
+    pub(crate) wakes: usize,
+}
+
+pub(crate) const LISTENER: Fd = 3;
+
+impl MemoryKernel {
+    pub(crate) fn new() -> Self {
+        Self { next_fd: 10, ..Self::default() }
+    }
+
+    fn socket(&mut self, fd: Fd) -> &mut Socket {
+        let socket = self.sockets.get_mut(&fd).expect("no such socket");
+        assert!(socket.closed.is_none(), "{fd} is used after its close");
+        socket
+    }
+
+    fn create(&mut self, window: usize, peer: SocketAddr) -> Fd {
+        let fd = self.next_fd;
+        self.next_fd += 1;
+        self.sockets.insert(fd, Socket { window, ..Socket::default() });
+        self.peers.insert(fd, peer);
+        fd
+    }
+
+    /// A client connects.
+    pub(crate) fn client(&mut self, from: SocketAddr, window: usize) -> Fd {
+        let fd = self.create(window, from);
+        match self.accepting {
+            Some(token) if token.op == Op::Accept => self.completions.push((token, fd, true)),
+            Some(token) => {
+                self.queue.push_back(fd);
+                self.completions.push((token, Readiness::IN.0 as i32, true));
+            }
+            None => self.queue.push_back(fd),
+        }
+        fd
+    }
+
+    pub(crate) fn peer_sends(&mut self, fd: Fd, bytes: &[u8], urgent: bool) {
+        let Some(socket) = self.sockets.get_mut(&fd) else { return };
+        if socket.peer_fin || socket.peer_reset || socket.closed.is_some() {
+            return;
+        }
+        if urgent {
+            socket.urgent = Some(socket.sent_by_peer.len());
+        }
+        socket.sent_by_peer.extend_from_slice(bytes);
+        self.edge(fd);
+    }
+
+    pub(crate) fn peer_ends(&mut self, fd: Fd) {
+        let Some(socket) = self.sockets.get_mut(&fd) else { return };
+        if !socket.peer_reset && !socket.peer_fin && socket.closed.is_none() {
+            socket.peer_fin = true;
+            self.edge(fd);
+        }
+    }
+
+    pub(crate) fn peer_resets(&mut self, fd: Fd) {
+        let Some(socket) = self.sockets.get_mut(&fd) else { return };
+        if !socket.peer_reset && socket.closed.is_none() {
+            socket.peer_reset = true;
+            self.edge(fd);
+        }
+    }
+
+    /// The peer takes up to `most` bytes.
+    pub(crate) fn peer_takes(&mut self, fd: Fd, most: usize) {
+        let Some(socket) = self.sockets.get_mut(&fd) else { return };
+        if socket.peer_reset {
+            return;
+        }
+        socket.taken += most.min(socket.written.len() - socket.taken);
+        if socket.closed.is_none() && socket.no_space && socket.room() > 0 {
+            socket.no_space = false;
+            self.edge(fd);
+        }
+    }
+
+    /// The limit of every silent connect passes.
+    pub(crate) fn connects_time_out(&mut self) {
+        for (_, token) in core::mem::take(&mut self.connects) {
+            self.completions.push((token.with(Op::ConnectTimeout), -62, false));
+            self.completions.push((token, -Errno::CANCELED.0, false));
+        }
+    }
+
+    /// One of the completions that wait; those of one operation stay in order.
+    pub(crate) fn completion(&mut self, pick: usize) -> Option<(Token, i32, bool)> {
+        if self.completions.is_empty() {
+            return None;
+        }
+        let token = self.completions[pick % self.completions.len()].0;
+        let first = self.completions.iter().position(|(other, ..)| *other == token)?;
+        let completion = self.completions.remove(first);
+        self.delivered.push((completion.0, completion.1));
+        Some(completion)
+    }
+
+    pub(crate) fn has_completions(&self) -> bool {
+        !self.completions.is_empty()
+    }
+
+    fn edge(&mut self, fd: Fd) {
+        let Some(socket) = self.sockets.get(&fd) else { return };
+        if let Some(token) = socket.poll {
+            self.completions.push((token, socket.readiness().0 as i32, true));
+        }
+    }
+}
+
+impl Kernel for MemoryKernel {
+    fn accept(&mut self, listener: Fd, token: Token) {
+        assert_eq!(listener, LISTENER);
+        assert!(self.accepting.replace(token).is_none(), "two accepts at once");
+        while let Some(fd) = self.queue.pop_front() {
+            self.completions.push((token, fd, true));
+        }
+    }
+
+    fn connect(&mut self, fd: Fd, to: SocketAddr, _timeout: Duration, token: Token) {
+        let limit = token.with(Op::ConnectTimeout);
+        let result = match self.answers.get(&to).copied().unwrap_or(Answer::Accepts) {
+            Answer::Accepts => 0,
+            Answer::Refuses => -Errno::CONNECTION_REFUSED.0,
+            Answer::IsSilent => return self.connects.push((fd, token)),
+        };
+        self.completions.push((token, result, false));
+        self.completions.push((limit, -Errno::CANCELED.0, false));
+    }
+
+    fn poll(&mut self, fd: Fd, token: Token) {
+        if fd == LISTENER {
+            assert!(self.accepting.replace(token).is_none(), "two polls at once");
+            if !self.queue.is_empty() {
+                self.completions.push((token, Readiness::IN.0 as i32, true));
+            }
+            return;
+        }
+        assert!(self.socket(fd).poll.replace(token).is_none(), "two polls on {fd}");
+        self.edge(fd);
+    }
+
+    fn cancel(&mut self, token: Token) {
+        let ended = if self.accepting == Some(token) {
+            self.accepting = None;
+            true
+        } else if let Some(place) = self.connects.iter().position(|(_, other)| *other == token) {
+            self.connects.remove(place);
+            let limit = token.with(Op::ConnectTimeout);
+            self.completions.push((limit, -Errno::CANCELED.0, false));
+            true
+        } else {
+            let polled = self.sockets.values_mut().find(|socket| socket.poll == Some(token));
+            polled.is_some_and(|socket| socket.poll.take().is_some())
+        };
+        if ended {
+            self.completions.push((token, -Errno::CANCELED.0, false));
+        } else {
+            self.completions.push((token.with(Op::Silent), -2, false));
+        }
+    }
+
+    fn close(&mut self, fd: Fd) {
+        if fd == LISTENER {
+            assert!(self.accepting.is_none(), "closed while an accept is in flight");
+            self.listener_closed = true;
+            return;
+        }
+        let socket = self.socket(fd);
+        assert!(socket.poll.is_none(), "{fd} is closed while its poll is in flight");
+        let clean = socket.forgiven && socket.read == socket.sent_by_peer.len();
+        socket.closed = Some(if clean { End::Fin } else { End::Reset });
+        if !clean {
+            // A reset destroys what the peer's kernel has not acknowledged.
+            socket.written.truncate(socket.taken);
+        }
+    }
+
+    fn accept_now(&mut self, _listener: Fd) -> Result<Fd, Errno> {
+        self.queue.pop_front().ok_or(Errno::AGAIN)
+    }
+
+    fn peer(&mut self, fd: Fd) -> Result<SocketAddr, Errno> {
+        if self.socket(fd).peer_reset {
+            return Err(Errno(107));
+        }
+        Ok(self.peers[&fd])
+    }
+
+    fn open(&mut self, to: SocketAddr, _keepalive: Option<Duration>) -> Result<Fd, Errno> {
+        if self.open_fails {
+            return Err(Errno::MFILE);
+        }
+        // Some servers take more in one go than a turn may move.
+        let window = if self.next_fd % 3 == 0 { 1 << 20 } else { 40_000 };
+        Ok(self.create(window, to))
+    }
+
+    fn receive(&mut self, fd: Fd, into: &[Cell<u8>]) -> Result<usize, Errno> {
+        let socket = self.socket(fd);
+        let mut end = socket.sent_by_peer.len();
+        if let Some(mark) = socket.urgent.filter(|mark| *mark > socket.read) {
+            end = mark; // reads stop at the mark
+        }
+        if socket.urgent.is_some_and(|mark| mark <= socket.read && end > mark) {
+            socket.urgent = None;
+        }
+        let bytes = (end - socket.read).min(into.len());
+        if bytes > 0 {
+            let from = &socket.sent_by_peer[socket.read..][..bytes];
+            into.iter().zip(from).for_each(|(place, byte)| place.set(*byte));
+            socket.read += bytes;
+            return Ok(bytes);
+        }
+        if socket.peer_reset && !socket.error_taken && !socket.peer_fin {
+            socket.error_taken = true;
+            return Err(Errno::CONNECTION_RESET);
+        }
+        if socket.peer_fin || socket.peer_reset { Ok(0) } else { Err(Errno::AGAIN) }
+    }
+
+    fn send(&mut self, fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno> {
+        let socket = self.socket(fd);
+        assert!(!socket.shut, "{fd} is written to after its shutdown");
+        if socket.peer_reset {
+            let first = !socket.error_taken;
+            socket.error_taken = true;
+            return Err(if first { Errno::CONNECTION_RESET } else { Errno::PIPE });
+        }
+        let bytes = socket.room().min(from.len());
+        socket.no_space = bytes < from.len();
+        socket.written.extend(from[..bytes].iter().map(Cell::get));
+        if bytes == 0 { Err(Errno::AGAIN) } else { Ok(bytes) }
+    }
+
+    fn shut_down(&mut self, fd: Fd) -> Result<(), Errno> {
+        let mate = self.socket(fd).mate.expect("shut down before a mate is known");
+        let source = &self.sockets[&mate];
+        assert!(source.peer_fin, "a FIN for {fd} that nobody sent");
+        assert_eq!(source.read, source.sent_by_peer.len(), "a FIN before the last byte was read");
+        let sent = source.sent_by_peer.clone();
+        let socket = self.socket(fd);
+        assert!(socket.peer_reset || socket.written == sent, "a FIN before the last byte");
+        assert!(!socket.shut, "two FINs");
+        if socket.peer_reset {
+            return Err(Errno(107));
+        }
+        socket.shut = true;
+        Ok(())
+    }
+
+    fn forgive(&mut self, fd: Fd) {
+        let socket = self.socket(fd);
+        assert!(socket.shut && socket.peer_fin, "{fd} would be closed cleanly before both ended");
+        socket.forgiven = true;
+    }
+
+    fn unacknowledged(&mut self, fd: Fd) -> u32 {
+        let socket = self.socket(fd);
+        (socket.written.len() - socket.taken) as u32
+    }
+
+    fn fin_received(&mut self, fd: Fd) -> bool {
+        self.socket(fd).peer_fin
+    }
+
+    fn release(&mut self, block: &[Cell<u8>]) {
+        block.iter().for_each(|byte| byte.set(0));
+    }
+
+    fn wake(&mut self, _worker: usize) {
+        self.wakes += 1;
+    }
+}
