@@ -58,6 +58,7 @@ pub struct Shard<'r> {
     snapshot: Arc<Snapshot>,
     doors: Vec<Door>,
     slab: Slab,
+    /// As many as have been used; allocated at once, touched as they are needed.
     slots: Vec<Slot>,
     timers: Timers,
     /// Sessions that have more to do without being told.
@@ -80,7 +81,7 @@ impl<'r> Shard<'r> {
         Self {
             doors: doors.into_iter().map(|(socket, index)| Door::new(socket, index)).collect(),
             slab: Slab::new(capacity),
-            slots: vec![Slot::FRESH; capacity as usize],
+            slots: Vec::with_capacity(capacity as usize),
             timers: Timers::new(capacity, now),
             run_list: VecDeque::with_capacity(capacity as usize),
             tickets: vec![0; snapshot.pools.len()],

@@ -3,7 +3,6 @@
 //! The generations that make a reused slot another one live in the records, because they must
 //! outlive the engine; here is only the list of free places, which is rebuilt.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 const NONE: u32 = u32::MAX;
@@ -12,16 +11,18 @@ const NONE: u32 = u32::MAX;
 /// slot never used costs nothing: the list grows with the highest slot in use.
 #[derive(Debug)]
 pub(crate) struct Slab {
+    /// As long as the highest slot ever used; allocated at once, touched as it is needed.
     next_free: Vec<u32>,
+    capacity: u32,
     first_free: u32,
-    used: u32,
     live: u32,
 }
 
 impl Slab {
     /// All of `capacity` slots free.
     pub(crate) fn new(capacity: u32) -> Self {
-        Self { next_free: vec![0; capacity as usize], first_free: NONE, used: 0, live: 0 }
+        let next_free = Vec::with_capacity(capacity as usize);
+        Self { next_free, capacity, first_free: NONE, live: 0 }
     }
 
     /// Takes a free slot; `None` when there is none.
@@ -30,9 +31,9 @@ impl Slab {
             let slot = self.first_free;
             self.first_free = self.next_free[slot as usize];
             slot
-        } else if (self.used as usize) < self.next_free.len() {
-            self.used += 1;
-            self.used - 1
+        } else if self.used() < self.capacity {
+            self.next_free.push(NONE);
+            self.used() - 1
         } else {
             return None;
         };
@@ -42,7 +43,7 @@ impl Slab {
 
     /// Gives a slot back.
     pub(crate) fn give(&mut self, slot: u32) {
-        assert!(slot < self.used && self.live > 0, "a slot that was never taken is given back");
+        assert!(slot < self.used() && self.live > 0, "a slot that was never taken is given back");
         self.next_free[slot as usize] = self.first_free;
         self.first_free = slot;
         self.live -= 1;
@@ -50,7 +51,7 @@ impl Slab {
 
     /// Slots below this have been used at some time.
     pub(crate) fn used(&self) -> u32 {
-        self.used
+        self.next_free.len() as u32
     }
 
     /// Slots taken now.

@@ -5,7 +5,6 @@
 //! 64 ms, 4.1 s, 4.4 min, 4.7 h and 12.4 days; what is due in a coarse bucket moves to a finer one
 //! when its time comes. After Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::time::Instant;
@@ -28,6 +27,7 @@ struct Entry {
 /// The deadlines of a worker's slots, one each, in milliseconds.
 #[derive(Debug)]
 pub(crate) struct Timers {
+    /// As many as slots have had a deadline; allocated at once, touched as they are needed.
     entries: Vec<Entry>,
     heads: [u32; LEVELS * BUCKETS],
     occupied: [u64; LEVELS],
@@ -37,9 +37,8 @@ pub(crate) struct Timers {
 impl Timers {
     /// No deadlines; the wheel stands at `now`.
     pub(crate) fn new(capacity: u32, now: Instant) -> Self {
-        let idle = Entry { deadline_ms: 0, previous: NONE, next: NONE, bucket: IDLE };
         Self {
-            entries: vec![idle; capacity as usize],
+            entries: Vec::with_capacity(capacity as usize),
             heads: [NONE; LEVELS * BUCKETS],
             occupied: [0; LEVELS],
             now_ms: now.as_millis(),
@@ -49,6 +48,9 @@ impl Timers {
     /// Sets or moves a slot's deadline. It is due in the first [`Timers::expire`] at or after it;
     /// deadlines beyond a year count as a year (2^35 ms).
     pub(crate) fn set(&mut self, slot: u32, deadline: Instant) {
+        while self.entries.len() <= slot as usize {
+            self.entries.push(Entry { deadline_ms: 0, previous: NONE, next: NONE, bucket: IDLE });
+        }
         self.clear(slot);
         let millis = deadline.as_nanos().div_ceil(1_000_000);
         self.insert(slot, millis.clamp(self.now_ms + 1, self.now_ms + LONGEST_MS));
@@ -56,7 +58,9 @@ impl Timers {
 
     /// Removes a slot's deadline, if it has one.
     pub(crate) fn clear(&mut self, slot: u32) {
-        let Entry { previous, next, bucket, .. } = self.entries[slot as usize];
+        let Some(&Entry { previous, next, bucket, .. }) = self.entries.get(slot as usize) else {
+            return;
+        };
         if bucket == IDLE {
             return;
         }

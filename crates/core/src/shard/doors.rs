@@ -152,7 +152,10 @@ impl Shard<'_> {
         if self.slab.used() > self.place.part.journal.used() {
             self.place.part.journal.set_used(self.slab.used());
         }
-        self.slots[slot as usize] = Slot::FRESH;
+        match self.slots.get_mut(slot as usize) {
+            Some(state) => *state = Slot::FRESH,
+            None => self.slots.push(Slot::FRESH),
+        }
         let session = self.session(slot);
         let pool = self.snapshot.listeners[listener as usize].pool;
         let prefix = self.snapshot.pools[pool as usize].key;

@@ -1,0 +1,197 @@
+//! Keys that CONTRACT has and this version does not act on. Each later issue deletes its lines.
+//!
+//! They are read and checked like all others. Here is only who is told what: where leaving the key
+//! out of account would be dangerous, `run` refuses; elsewhere it is a warning.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::diagnostic::{Diagnostic, Findings};
+use crate::reader::joined;
+use crate::value::quoted;
+
+/// Which values of a key are not built.
+#[derive(Clone, Copy, Debug)]
+enum When {
+    /// Every value.
+    Written,
+    /// `true`.
+    True,
+    /// This string.
+    Is(&'static str),
+    /// Every other string than this, and what is no string.
+    IsNot(&'static str),
+    /// Strings that begin so, also within a list.
+    Begins(&'static str),
+    /// Lists with something in them.
+    NotEmpty,
+}
+
+use When::{Begins, Is, IsNot, NotEmpty, True, Written};
+
+/// What `run` refuses, with what would happen if it did not; `*` is any name.
+const DANGEROUS: &[(&str, When, &str)] = &[
+    ("global.user", Written, "the engine would keep the rights it was started with"),
+    ("global.group", Written, "the engine would keep the rights it was started with"),
+    ("listener.*.bind", Begins("fd@"), "nobody would listen there"),
+    ("listener.*.accept_proxy", NotEmpty, "servers would receive the header as data"),
+    ("listener.*.accept_proxy_only", True, "everybody would be let in"),
+    ("listener.*.max_per_source", IsNot("off"), "one client could take every session"),
+    ("pool.*.balance", Begins("haproxy-"), "another mapping would move clients"),
+    ("pool.*.balance", Begins("nginx-"), "another mapping would move clients"),
+    ("pool.*.send_proxy", IsNot("off"), "servers would take our address for the client's"),
+    ("pool.*.server.addr", Begins("unix:"), "the server could not be reached"),
+    ("pool.*.server.source", NotEmpty, "connections would come from another address"),
+];
+
+/// What is only a warning: without it there is less, and nothing worse.
+const WITHOUT_EFFECT: &[(&str, When)] = &[
+    ("global.admin", Written),
+    ("global.http", Written),
+    ("global.log", Is("tcplog")),
+    ("listener.*.max_sessions", Written),
+    ("listener.*.mptcp", True),
+    ("pool.*.fail_open", True),
+    ("pool.*.health.kind", IsNot("off")),
+    ("pool.*.server.max_sessions", Written),
+    ("pool.*.splice", IsNot("off")),
+];
+
+/// Reports every use of a key that is not built yet.
+pub(crate) fn report(document: &DeTable<'_>, found: &mut Findings) {
+    for &(path, when, danger) in DANGEROUS {
+        for use_of_it in uses(document, path, when) {
+            found.not_available.push(
+                Diagnostic::error(use_of_it.message)
+                    .at(use_of_it.span)
+                    .mend(format!("take it out if you can do without it: {danger}")),
+            );
+        }
+    }
+    for &(path, when) in WITHOUT_EFFECT {
+        for use_of_it in uses(document, path, when) {
+            found.push(
+                Diagnostic::warning(use_of_it.message)
+                    .at(use_of_it.span)
+                    .mend("it is checked and has no effect in this version"),
+            );
+        }
+    }
+}
+
+/// A value that is not built.
+struct Use {
+    message: String,
+    span: Range<usize>,
+}
+
+fn uses(document: &DeTable<'_>, path: &str, when: When) -> Vec<Use> {
+    let mut values = Vec::new();
+    walk(document, "", path, &mut values);
+    let of_value =
+        |(path, value): (String, _)| matching(value, when).map(|value| one_use(&path, value));
+    values.into_iter().filter_map(of_value).collect()
+}
+
+fn one_use(path: &str, value: &Spanned<DeValue<'_>>) -> Use {
+    let message = match value.get_ref().as_str() {
+        Some(text) => format!("{path} = {} is not available yet", quoted(text)),
+        None => format!("{path} is not available yet"),
+    };
+    Use { message, span: value.span() }
+}
+
+/// Collects the values at a pattern below a table, with their paths. Whatever does not have the
+/// shape of the pattern is the business of those who read it.
+fn walk<'d, 't>(
+    table: &'d DeTable<'t>,
+    path: &str,
+    pattern: &str,
+    values: &mut Vec<(String, &'d Spanned<DeValue<'t>>)>,
+) {
+    let (first, rest) = match pattern.split_once('.') {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (pattern, None),
+    };
+    for (key, value) in table.iter().filter(|(key, _)| first == "*" || key.get_ref() == first) {
+        let path = joined(path, key.get_ref());
+        let Some(rest) = rest else {
+            values.push((path, value));
+            continue;
+        };
+        let elements = value.get_ref().as_array().into_iter().flat_map(|array| array.iter());
+        let inner = std::iter::once(value).chain(elements);
+        for table in inner.filter_map(|value| value.get_ref().as_table()) {
+            walk(table, &path, rest, values);
+        }
+    }
+}
+
+/// The value, or the element of it, that is not built.
+fn matching<'d, 't>(
+    value: &'d Spanned<DeValue<'t>>,
+    when: When,
+) -> Option<&'d Spanned<DeValue<'t>>> {
+    let (text, array) = (value.get_ref().as_str(), value.get_ref().as_array());
+    let begins = |value: &Spanned<DeValue<'_>>, with| {
+        value.get_ref().as_str().is_some_and(|text| text.starts_with(with))
+    };
+    let whole = match when {
+        Written => true,
+        True => value.get_ref().as_bool() == Some(true),
+        Is(word) => text == Some(word),
+        IsNot(word) => text != Some(word),
+        Begins(with) if array.is_none() => begins(value, with),
+        Begins(with) => return array?.iter().find(|element| begins(element, with)),
+        NotEmpty => array.is_some_and(|array| !array.is_empty()),
+    };
+    whole.then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reported(text: &str) -> (Vec<String>, Vec<String>) {
+        let mut found = Findings::default();
+        report(DeTable::parse(text).expect("the test writes TOML").get_ref(), &mut found);
+        let messages = |list: Vec<Diagnostic>| list.into_iter().map(|d| d.message).collect();
+        (messages(found.not_available), messages(found.warnings))
+    }
+
+    /// Goal: every line of both tables is reached. Method: a text that uses all of them.
+    #[test]
+    fn every_unbuilt_key_is_reported() {
+        let (refused, warned) = reported(
+            "[global]\nuser = \"u\"\ngroup = \"g\"\nadmin = \"/a\"\nhttp = \"[::1]:1\"\n\
+             log = \"tcplog\"\n\
+             [listener.l]\nbind = [\"[::]:1\", \"fd@3\"]\naccept_proxy = [\"::/0\"]\n\
+             accept_proxy_only = true\nmax_per_source = 3\nmax_sessions = 1\nmptcp = true\n\
+             [pool.h]\nbalance = \"haproxy-source\"\nsend_proxy = \"v1\"\nsplice = \"auto\"\n\
+             fail_open = true\nhealth = { kind = \"tcp\" }\n\
+             [[pool.h.server]]\naddr = \"unix:/a\"\nsource = [\"::1\"]\nmax_sessions = 1\n\
+             [pool.n]\nbalance = \"nginx-hash\"\nserver = []\n",
+        );
+        assert_eq!(refused.len(), DANGEROUS.len(), "{refused:?}");
+        assert_eq!(warned.len(), WITHOUT_EFFECT.len(), "{warned:?}");
+        assert!(refused.contains(&"listener.l.bind = \"fd@3\" is not available yet".to_owned()));
+        assert!(refused.contains(&"global.user = \"u\" is not available yet".to_owned()));
+        assert!(refused.contains(&"listener.l.max_per_source is not available yet".to_owned()));
+    }
+
+    /// Goal: values that ask for nothing are not reported. Method: all of them written out.
+    #[test]
+    fn defaults_that_ask_for_nothing_are_not_reported() {
+        let (refused, warned) = reported(
+            "[global]\nlog = \"json\"\nworkers = 2\n\
+             [listener.l]\nbind = \"[::]:1\"\naccept_proxy = []\naccept_proxy_only = false\n\
+             max_per_source = \"off\"\nmptcp = false\n\
+             [pool.h]\nbalance = \"source\"\nsend_proxy = \"off\"\nsplice = \"off\"\n\
+             fail_open = false\nhealth = { kind = \"off\" }\n\
+             [[pool.h.server]]\naddr = \"[::1]:1\"\nsource = []\n",
+        );
+        assert_eq!((refused, warned), (vec![], vec![]));
+    }
+}

@@ -1,0 +1,39 @@
+//! `ringbolt check`: all errors and warnings of a configuration at once.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::process::ExitCode;
+
+use ringbolt_config::{Diagnostic, Source, json, pictures};
+
+use crate::file::Configuration;
+
+/// Prints what is wrong; 0 when the file is valid, 1 when it is not.
+pub(crate) fn check(path: &Path, as_json: bool) -> ExitCode {
+    let Configuration { name, text, checked } = Configuration::read(path);
+    let source = Source::new(&name, &text);
+    // What only `run` refuses is worth a warning here.
+    let unbuilt = checked.not_available.into_iter().map(Diagnostic::into_warning);
+    let warnings: Vec<Diagnostic> = checked.warnings.into_iter().chain(unbuilt).collect();
+    if as_json {
+        println!("{}", json(&source, &checked.errors, &warnings));
+    } else {
+        let colour = std::io::stderr().is_terminal();
+        eprint!("{}", pictures(&source, &checked.errors, colour));
+        eprint!("{}", pictures(&source, &warnings, colour));
+        let verdict = if checked.errors.is_empty() { "valid" } else { "not valid" };
+        println!("{name}: {verdict}{}", counts(checked.errors.len(), warnings.len()));
+    }
+    ExitCode::from(u8::from(!checked.errors.is_empty()))
+}
+
+fn counts(errors: usize, warnings: usize) -> String {
+    let count = |number: usize, word: &str| match number {
+        0 => None,
+        1 => Some(format!("1 {word}")),
+        more => Some(format!("{more} {word}s")),
+    };
+    let parts: Vec<String> =
+        [count(errors, "error"), count(warnings, "warning")].into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}

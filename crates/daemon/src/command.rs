@@ -1,0 +1,95 @@
+//! The command table: what can be typed. Help texts come from here.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// A Layer-4 TCP balancer for connections that stay: the same client meets the same server.
+#[derive(Debug, Parser)]
+#[command(name = "ringbolt", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show a balancer at work: three echo servers, demo clients and a live table
+    Try {
+        /// Port of the balancer on 127.0.0.1
+        #[arg(long, default_value_t = 8765)]
+        port: u16,
+        /// Run the demo clients, print the table and end
+        #[arg(long)]
+        once: bool,
+    },
+    /// Serve in the foreground
+    Run {
+        /// A ringbolt.toml
+        file: PathBuf,
+        /// End when the process that started this one ends
+        #[arg(long, hide = true)]
+        end_with_parent: bool,
+    },
+    /// Check a configuration: all errors and warnings at once
+    Check {
+        /// A ringbolt.toml
+        file: PathBuf,
+        /// Print them as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Turn an haproxy.cfg or nginx.conf into a ringbolt.toml (not available yet)
+    Convert {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        rest: Vec<String>,
+    },
+    /// Say where a client goes and why (not available yet)
+    Explain {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        rest: Vec<String>,
+    },
+    /// Say which clients a change of the configuration would move (not available yet)
+    Plan {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        rest: Vec<String>,
+    },
+    /// Give a running balancer one command (not available yet)
+    Ctl {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        rest: Vec<String>,
+    },
+    /// Watch a running balancer (not available yet)
+    Top {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        rest: Vec<String>,
+    },
+    /// Print completions for a shell (not available yet)
+    Completions {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        rest: Vec<String>,
+    },
+    /// Print the manual page (not available yet)
+    Man {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        rest: Vec<String>,
+    },
+}
+
+impl Command {
+    /// The word that is typed for it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Try { .. } => "try",
+            Self::Run { .. } => "run",
+            Self::Check { .. } => "check",
+            Self::Convert { .. } => "convert",
+            Self::Explain { .. } => "explain",
+            Self::Plan { .. } => "plan",
+            Self::Ctl { .. } => "ctl",
+            Self::Top { .. } => "top",
+            Self::Completions { .. } => "completions",
+            Self::Man { .. } => "man",
+        }
+    }
+}

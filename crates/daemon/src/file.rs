@@ -1,0 +1,83 @@
+//! Reading a configuration file: what can go wrong before there is a text to check.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use ringbolt_config::{Checked, Diagnostic, Format, Machine, check, sniff};
+use ringbolt_core::limits::CONFIG_BYTES_MAX;
+
+/// A file and what a check of it says. `text` is empty when it could not be read.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) checked: Checked,
+}
+
+impl Configuration {
+    /// Reads and checks a file.
+    pub(crate) fn read(path: &Path) -> Self {
+        let name = path.display().to_string();
+        match read_text(path) {
+            Ok(text) => {
+                let checked = check_text(&text);
+                Self { name, text, checked }
+            }
+            Err(diagnostic) => {
+                let checked = Checked {
+                    spec: None,
+                    errors: vec![diagnostic],
+                    warnings: Vec::new(),
+                    not_available: Vec::new(),
+                };
+                Self { name, text: String::new(), checked }
+            }
+        }
+    }
+}
+
+/// What this process may use.
+pub(crate) fn machine() -> Machine {
+    Machine { descriptors: ringbolt_engine::descriptor_limit(), cores: ringbolt_engine::cores() }
+}
+
+fn check_text(text: &str) -> Checked {
+    let foreign = |product: &str| Checked {
+        spec: None,
+        errors: vec![
+            Diagnostic::error(format!("this is a configuration of {product}"))
+                .mend("reading it is not available yet; write a ringbolt.toml"),
+        ],
+        warnings: Vec::new(),
+        not_available: Vec::new(),
+    };
+    match sniff(text) {
+        Format::Toml | Format::Unknown => check(text, &machine()),
+        Format::Haproxy => foreign("HAProxy"),
+        Format::Nginx => foreign("nginx"),
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, Diagnostic> {
+    let unreadable = |error: io::Error| {
+        let mend = if error.kind() == io::ErrorKind::PermissionDenied {
+            "make it readable for this user"
+        } else {
+            "give the path of a ringbolt.toml"
+        };
+        Diagnostic::error(format!("the file cannot be read: {error}")).mend(mend)
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.is_dir() {
+        return Err(unreadable(io::Error::from(io::ErrorKind::IsADirectory)));
+    }
+    let mut bytes = Vec::new();
+    // One byte more than allowed is enough for the check to say so.
+    file.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let place = error.utf8_error().valid_up_to();
+        Diagnostic::error(format!("the file is not UTF-8: byte {place} begins no character"))
+            .mend("save it as UTF-8")
+    })
+}

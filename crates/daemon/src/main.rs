@@ -1,0 +1,33 @@
+//! The binary: what is typed becomes one of the commands, and its outcome an exit code.
+#![forbid(unsafe_code)]
+
+mod check;
+mod command;
+mod control;
+mod file;
+mod log;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use command::{Arguments, Command};
+
+/// 0 success, 1 bad input or refused, 2 wrong usage (clap's), 3 cannot start.
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run { file, end_with_parent } => run::run(&file, end_with_parent),
+        Command::Check { file, json } => check::check(&file, json),
+        unbuilt @ (Command::Try { .. }
+        | Command::Convert { .. }
+        | Command::Explain { .. }
+        | Command::Plan { .. }
+        | Command::Ctl { .. }
+        | Command::Top { .. }
+        | Command::Completions { .. }
+        | Command::Man { .. }) => {
+            eprintln!("ringbolt: `{}` is not available yet", unbuilt.name());
+            ExitCode::from(1)
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The engine: the process that the supervisor clones, with one thread a worker and one for
+//! everything else.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::EventFd;
+use ringbolt_core::record::{Command, Counted, Header, ServerGauge};
+use ringbolt_core::snapshot::Snapshot;
+use ringbolt_core::time::Instant;
+
+use crate::clock;
+use crate::listen::Door;
+use crate::machine::core_numbers;
+use crate::mailbox::{Mailbox, Order};
+use crate::worker::Worker;
+
+/// What the control thread sees of the engine it belongs to.
+#[derive(Clone, Debug)]
+pub struct Control {
+    /// What the workers go by.
+    pub snapshot: Arc<Snapshot>,
+    /// Live sessions, engines so far, sessions lost.
+    pub header: &'static Header,
+    /// Live sessions of each server, at the index of its gauge.
+    pub gauges: &'static [ServerGauge],
+    /// What each worker has counted since the supervisor started.
+    pub counted: Vec<Counted<'static>>,
+    /// Addresses that clients connect to.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// Everything an engine starts with.
+#[derive(Debug)]
+pub(crate) struct Engine<'a> {
+    pub(crate) control: Control,
+    pub(crate) control_thread: fn(Control),
+    pub(crate) parts: Vec<&'static mut [u8]>,
+    pub(crate) capacity: u32,
+    pub(crate) doors: Vec<Vec<Door>>,
+    /// Connections that the engine before had accepted and not looked at.
+    pub(crate) waiting: Vec<(i32, u16)>,
+    pub(crate) drain_timeout: Option<Duration>,
+    /// Written when there is something to look at: an order in the header, a worker that ended.
+    pub(crate) bell: &'a EventFd,
+    /// Written once every worker takes connections.
+    pub(crate) ready: &'a EventFd,
+}
+
+impl Engine<'_> {
+    /// Serves; returns the exit code. Everything happens in a fresh thread, because the C library's
+    /// idea of the calling one is still the supervisor's.
+    pub(crate) fn run(self) -> i32 {
+        let served = thread::scope(|scope| {
+            let engine = thread::Builder::new().name("engine".into());
+            engine.spawn_scoped(scope, || self.serve()).map(|thread| thread.join())
+        });
+        match served {
+            Ok(Ok(Ok(()))) => 0,
+            Ok(Ok(Err(error))) | Err(error) => {
+                eprintln!("ringbolt: engine: {error}");
+                3
+            }
+            Ok(Err(_panicked)) => 3,
+        }
+    }
+
+    fn serve(self) -> io::Result<()> {
+        let workers = self.parts.len();
+        let mailboxes: Arc<[Mailbox]> =
+            (0..workers).map(|_| Mailbox::new()).collect::<io::Result<Vec<_>>>()?.into();
+        let running = AtomicUsize::new(workers);
+        let starting = AtomicUsize::new(workers);
+        let (bell, ready) = (self.bell, self.ready);
+        let cores = core_numbers();
+        thread::scope(|scope| {
+            for (number, (part, doors)) in self.parts.into_iter().zip(self.doors).enumerate() {
+                let worker = Worker {
+                    number,
+                    core: cores[number % cores.len()],
+                    header: self.control.header,
+                    gauges: self.control.gauges,
+                    counted: self.control.counted[number],
+                    part,
+                    capacity: self.capacity,
+                    snapshot: self.control.snapshot.clone(),
+                    doors,
+                    mailboxes: mailboxes.clone(),
+                };
+                let (running, starting) = (&running, &starting);
+                let thread = thread::Builder::new().name(format!("worker-{number}"));
+                thread.spawn_scoped(scope, move || {
+                    let ended = worker.run(|| {
+                        if starting.fetch_sub(1, Ordering::AcqRel) == 1 {
+                            let _ = ready.write(1);
+                        }
+                    });
+                    // A worker that cannot go on takes the engine with it: half an engine would
+                    // leave half of the clients waiting.
+                    ended.expect("a worker's ring works");
+                    running.fetch_sub(1, Ordering::AcqRel);
+                    let _ = bell.write(1);
+                })?;
+            }
+            for (turn, (socket, listener)) in self.waiting.into_iter().enumerate() {
+                mailboxes[turn % workers].send(Order::TakeOver(socket, listener));
+            }
+            let control = (self.control_thread, self.control.clone());
+            thread::Builder::new().name("control".into()).spawn(move || control.0(control.1))?;
+            let header = self.control.header;
+            obey(header, bell, &mailboxes, &running, self.drain_timeout)
+        })
+    }
+}
+
+/// Passes the supervisor's orders on until the last worker has ended.
+fn obey(
+    header: &Header,
+    bell: &EventFd,
+    mailboxes: &[Mailbox],
+    running: &AtomicUsize,
+    drain_timeout: Option<Duration>,
+) -> io::Result<()> {
+    let mut obeyed = Command::Run;
+    let mut deadline = None;
+    while running.load(Ordering::Acquire) > 0 {
+        let due = deadline.is_some_and(|at| at <= clock::now());
+        let stop = due || obeyed == Command::Stop;
+        let wanted = if stop { Command::Stop } else { header.command() };
+        if wanted != obeyed {
+            let order = match wanted {
+                Command::Run => None,
+                Command::Drain => Some(Order::Drain),
+                Command::Stop => Some(Order::Stop),
+            };
+            mailboxes.iter().for_each(|mailbox| order.into_iter().for_each(|it| mailbox.send(it)));
+            let drains = wanted == Command::Drain;
+            deadline = drain_timeout.filter(|_| drains).map(|span| clock::now() + span);
+            obeyed = wanted;
+        }
+        if wait_for(bell, deadline)? {
+            bell.read()?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the bell rings (true) or a time has come.
+fn wait_for(bell: &EventFd, deadline: Option<Instant>) -> io::Result<bool> {
+    let mut descriptors = [PollFd::new(bell.as_fd(), PollFlags::POLLIN)];
+    let left = deadline.map(|at| at.since(clock::now()) + Duration::from_millis(1));
+    let limit = left
+        .map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
+    match poll(&mut descriptors, limit) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::EINTR) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}

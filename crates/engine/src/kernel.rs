@@ -1,0 +1,93 @@
+//! The real kernel behind a shard: what waits goes through the worker's ring, what does not is
+//! called at once on the worker's thread.
+
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringbolt_core::kernel::{Errno, Fd, Kernel};
+use ringbolt_core::token::Token;
+
+use crate::mailbox::Mailbox;
+use crate::region::punch_hole;
+use crate::ring::Submissions;
+use crate::socket;
+
+/// A worker's way to the kernel.
+#[derive(Debug)]
+pub(crate) struct RingKernel<'a> {
+    pub(crate) ring: Submissions<'a>,
+    pub(crate) mailboxes: Arc<[Mailbox]>,
+}
+
+impl Kernel for RingKernel<'_> {
+    fn accept(&mut self, listener: Fd, token: Token) {
+        self.ring.accept(listener, token);
+    }
+
+    fn connect(&mut self, fd: Fd, to: SocketAddr, timeout: Duration, token: Token) {
+        self.ring.connect(fd, to, timeout, token);
+    }
+
+    fn poll(&mut self, fd: Fd, token: Token) {
+        self.ring.poll(fd, token);
+    }
+
+    fn cancel(&mut self, token: Token) {
+        self.ring.cancel(token);
+    }
+
+    fn close(&mut self, fd: Fd) {
+        self.ring.close(fd);
+    }
+
+    fn accept_now(&mut self, listener: Fd) -> Result<Fd, Errno> {
+        socket::accept(listener)
+    }
+
+    fn peer(&mut self, fd: Fd) -> Result<SocketAddr, Errno> {
+        socket::peer(fd).map_err(errno)
+    }
+
+    fn open(&mut self, to: SocketAddr, keepalive: Option<Duration>) -> Result<Fd, Errno> {
+        socket::open(to, keepalive).map_err(errno)
+    }
+
+    fn receive(&mut self, fd: Fd, into: &[Cell<u8>]) -> Result<usize, Errno> {
+        socket::receive(fd, into)
+    }
+
+    fn send(&mut self, fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno> {
+        socket::send(fd, from)
+    }
+
+    fn shut_down(&mut self, fd: Fd) -> Result<(), Errno> {
+        socket::shut_down(fd)
+    }
+
+    fn forgive(&mut self, fd: Fd) {
+        socket::forgive(fd);
+    }
+
+    fn unacknowledged(&mut self, fd: Fd) -> u32 {
+        socket::unacknowledged(fd)
+    }
+
+    fn fin_received(&mut self, fd: Fd) -> bool {
+        socket::fin_received(fd)
+    }
+
+    fn release(&mut self, block: &[Cell<u8>]) {
+        punch_hole(block);
+    }
+
+    fn wake(&mut self, worker: usize) {
+        self.mailboxes[worker].wake();
+    }
+}
+
+fn errno(error: io::Error) -> Errno {
+    Errno(error.raw_os_error().unwrap_or(libc::EIO))
+}

@@ -1,0 +1,28 @@
+//! What Ringbolt does: the supervisor and the engine it clones, the session region in shared
+//! memory, the rings, the sockets.
+//!
+//! All the unsafe code of the product is here, in `ring`, `socket`, `region` and `process`; each
+//! block says which invariant it relies on, who keeps it, and until when. Decisions are
+//! `ringbolt-core`'s: a worker is its shard with a ring as the kernel.
+
+mod clock;
+mod engine;
+mod holder;
+mod kernel;
+mod listen;
+mod machine;
+mod mailbox;
+mod orphans;
+mod process;
+mod region;
+mod ring;
+mod socket;
+mod start;
+mod supervisor;
+mod worker;
+
+pub use engine::Control;
+pub use holder::Holder;
+pub use machine::{cores, descriptor_limit, end_with_parent};
+pub use start::StartError;
+pub use supervisor::{Launch, Notice, Outcome, supervise};

@@ -1,0 +1,215 @@
+//! Sockets: what is set on them, and the calls that move bytes inline. Unsafe: calls on descriptor
+//! numbers that a session record holds, and on memory that other processes see too.
+
+use std::cell::Cell;
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::net::SocketAddr;
+use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
+use std::time::Duration;
+
+use ringbolt_core::kernel::{Errno, Fd};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+nix::ioctl_read_bad!(siocoutq, libc::TIOCOUTQ, libc::c_int);
+nix::ioctl_read_bad!(siocinq, libc::FIONREAD, libc::c_int);
+
+/// A new socket towards a server: non-blocking, and without close-on-exec, because a live session
+/// outlives an upgrade.
+pub(crate) fn open(to: SocketAddr, keepalive: Option<Duration>) -> io::Result<Fd> {
+    let kind = Type::STREAM.nonblocking();
+    let socket = Socket::new_raw(Domain::for_address(to), kind, Some(Protocol::TCP))?;
+    prepare(&socket, keepalive)?;
+    Ok(socket.into_raw_fd())
+}
+
+/// Sets what every session's socket has from birth. Accepted ones inherit it from the listener.
+pub(crate) fn prepare(socket: &Socket, keepalive: Option<Duration>) -> io::Result<()> {
+    // Born to reset: whatever dies, the peer never mistakes it for an end.
+    socket.set_linger(Some(Duration::ZERO))?;
+    // Urgent data would otherwise be skipped by reads, and stop a splice for ever.
+    socket.set_out_of_band_inline(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(idle) = keepalive {
+        let probes = TcpKeepalive::new()
+            .with_time(at_least_a_second(idle))
+            .with_interval(at_least_a_second(idle / 3))
+            .with_retries(6);
+        socket.set_tcp_keepalive(&probes)?;
+    }
+    Ok(())
+}
+
+/// The close to come shall be an end and no reset.
+pub(crate) fn forgive(fd: Fd) {
+    let _ = SockRef::from(&borrow(fd)).set_linger(None);
+}
+
+/// The address at the other end.
+pub(crate) fn peer(fd: Fd) -> io::Result<SocketAddr> {
+    let addr = SockRef::from(&borrow(fd)).peer_addr()?;
+    addr.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+}
+
+/// Accepts a connection that waits, non-blocking and without close-on-exec.
+pub(crate) fn accept(listener: Fd) -> Result<Fd, Errno> {
+    checked(|| {
+        // SAFETY: null addresses are allowed, and nothing else is pointed to.
+        let fd = unsafe {
+            libc::accept4(listener, std::ptr::null_mut(), std::ptr::null_mut(), libc::SOCK_NONBLOCK)
+        };
+        fd as isize
+    })
+    .map(|fd| fd as Fd)
+}
+
+/// Reads what is there, without waiting.
+pub(crate) fn receive(fd: Fd, into: &[Cell<u8>]) -> Result<usize, Errno> {
+    checked(|| {
+        // SAFETY: the range is valid for its length, and `Cell` allows that somebody writes there
+        // while it is borrowed. This thread is the only one of this process that uses it.
+        unsafe { libc::recv(fd, into.as_ptr().cast_mut().cast(), into.len(), libc::MSG_DONTWAIT) }
+    })
+}
+
+/// Writes what there is room for, without waiting and without SIGPIPE.
+pub(crate) fn send(fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    checked(|| {
+        // SAFETY: the range is valid for its length and is only read.
+        unsafe { libc::send(fd, from.as_ptr().cast(), from.len(), flags) }
+    })
+}
+
+/// Sends FIN after what is queued.
+pub(crate) fn shut_down(fd: Fd) -> Result<(), Errno> {
+    checked(|| {
+        // SAFETY: no memory is involved.
+        (unsafe { libc::shutdown(fd, libc::SHUT_WR) }) as isize
+    })
+    .map(drop)
+}
+
+/// Bytes that the peer's kernel has not acknowledged, FIN included.
+pub(crate) fn unacknowledged(fd: Fd) -> u32 {
+    let mut bytes = 0;
+    // SAFETY: SIOCOUTQ writes one int to the place given.
+    let answered = unsafe { siocoutq(fd, &raw mut bytes) };
+    // A socket that cannot tell has nothing that is worth waiting for.
+    answered.map_or(0, |_| bytes.max(0) as u32)
+}
+
+/// Bytes received and not read.
+pub(crate) fn unread(fd: Fd) -> u32 {
+    let mut bytes = 0;
+    // SAFETY: SIOCINQ writes one int to the place given.
+    let answered = unsafe { siocinq(fd, &raw mut bytes) };
+    answered.map_or(0, |_| bytes.max(0) as u32)
+}
+
+/// Whether the peer's FIN was received, asked of a connection whose unread bytes are all read. The
+/// probe is a zero-copy receive of nothing: it fails with EIO exactly if the FIN is there. The
+/// structure's first 20 bytes are used, because with its `err` field the call takes a pending error.
+pub(crate) fn fin_received(fd: Fd) -> bool {
+    const TCP_ZEROCOPY_RECEIVE: libc::c_int = 35;
+    let mut structure = [0u32; 5];
+    let mut length = size_of_val(&structure) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes to `structure`, which has as many.
+    let answer = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::IPPROTO_TCP,
+            TCP_ZEROCOPY_RECEIVE,
+            structure.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    answer == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EIO)
+}
+
+/// Whether anything was ever read from or written to an accepted connection.
+pub(crate) fn is_untouched(fd: Fd) -> bool {
+    let Some(counts) = tcp_counts(fd) else { return false };
+    let received = counts.received - u64::from(counts.state == CLOSE_WAIT);
+    let open = matches!(counts.state, ESTABLISHED | CLOSE_WAIT);
+    let written = counts.acknowledged + u64::from(unacknowledged(fd));
+    open && received == u64::from(unread(fd)) && written == 0
+}
+
+const ESTABLISHED: u8 = 1;
+const CLOSE_WAIT: u8 = 8;
+
+/// What TCP has counted on a connection.
+struct TcpCounts {
+    state: u8,
+    /// With the peer's FIN.
+    received: u64,
+    /// With our SYN, if we connected, and our FIN.
+    acknowledged: u64,
+}
+
+/// The head of the kernel's `struct tcp_info`, whose later fields libc does not have: 8 bytes, 24
+/// words of 32 bits, then pacing rates and the two totals as words of 64 bits.
+#[repr(C)]
+struct TcpInfo {
+    state: u8,
+    _bytes: [u8; 7],
+    _words: [u32; 24],
+    _rates: [u64; 2],
+    bytes_acked: u64,
+    bytes_received: u64,
+}
+
+fn tcp_counts(fd: Fd) -> Option<TcpCounts> {
+    // SAFETY: all zero is a valid `TcpInfo`: every field is an integer.
+    let mut info: TcpInfo = unsafe { zeroed() };
+    let mut length = size_of::<TcpInfo>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes to `info`, which has as many.
+    let answer = unsafe {
+        let place = (&raw mut info).cast();
+        libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut length)
+    };
+    let whole = answer == 0 && length as usize == size_of::<TcpInfo>();
+    whole.then_some(TcpCounts {
+        state: info.state,
+        received: info.bytes_received,
+        acknowledged: info.bytes_acked,
+    })
+}
+
+/// The local address of a connected TCP socket that does not listen; `None` for anything else.
+pub(crate) fn connection_addr(fd: RawFd) -> Option<SocketAddr> {
+    let descriptor = borrow(fd);
+    let socket = SockRef::from(&descriptor);
+    socket.peer_addr().ok()?;
+    socket.local_addr().ok()?.as_socket()
+}
+
+/// Whether a descriptor is a listening socket.
+pub(crate) fn is_listening(fd: RawFd) -> bool {
+    SockRef::from(&borrow(fd)).is_listener().unwrap_or(false)
+}
+
+/// Runs a call until no signal interrupts it.
+fn checked(mut call: impl FnMut() -> isize) -> Result<usize, Errno> {
+    loop {
+        let result = call();
+        if result >= 0 {
+            return Ok(result as usize);
+        }
+        match io::Error::last_os_error().raw_os_error() {
+            Some(libc::EINTR) => {}
+            errno => return Err(Errno(errno.unwrap_or(libc::EIO))),
+        }
+    }
+}
+
+fn borrow(fd: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: a number in a live record or in the supervisor's lists is an open descriptor, and
+    // stays one until the record's owner submits its close. Used for the length of one call.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+fn at_least_a_second(span: Duration) -> Duration {
+    span.max(Duration::from_secs(1))
+}

@@ -1,0 +1,127 @@
+//! Why Ringbolt cannot start: what is wrong, and what mends it.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use crate::holder::Holder;
+
+/// Why a start failed. Every one is exit code 3.
+#[derive(Debug)]
+pub enum StartError {
+    /// Somebody listens there already.
+    AddressInUse {
+        /// The address.
+        addr: SocketAddr,
+        /// Who it is, if that can be seen.
+        holder: Option<Holder>,
+    },
+    /// An address cannot be listened on.
+    Bind {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The name of a server has no address.
+    Resolve {
+        /// Pool and server.
+        server: String,
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        error: io::Error,
+    },
+    /// The text that was accepted is not accepted any more.
+    Configuration(String),
+    /// The configuration wants what is not built yet.
+    NotAvailable(String),
+    /// io_uring cannot be used.
+    NoRing(io::Error),
+    /// More sessions are asked for than descriptors allow.
+    TooManySessions {
+        /// Asked for.
+        wanted: u64,
+        /// Possible.
+        possible: u64,
+        /// The descriptor limit.
+        descriptors: u64,
+    },
+    /// The system refused something that is needed.
+    System {
+        /// What.
+        what: &'static str,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The first engine ended before it served.
+    Engine(String),
+}
+
+impl StartError {
+    pub(crate) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::System { what, error }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddressInUse { addr, holder: Some(holder) } => {
+                write!(out, "{addr} is in use by {holder}; stop it, or bind another address")
+            }
+            Self::AddressInUse { addr, holder: None } => {
+                write!(out, "{addr} is in use by another process; `ss -ltnp` run by root names it")
+            }
+            Self::Bind { addr, error } if error.kind() == io::ErrorKind::PermissionDenied => {
+                write!(
+                    out,
+                    "{addr} may not be bound: {error}; ports below 1024 need root or \
+                     CAP_NET_BIND_SERVICE"
+                )
+            }
+            Self::Bind { addr, error } if error.kind() == io::ErrorKind::AddrNotAvailable => {
+                write!(out, "{addr} is no address of this machine; `ip addr` lists them")
+            }
+            Self::Bind { addr, error } => write!(out, "{addr} cannot be listened on: {error}"),
+            Self::Resolve { server, host, error } => {
+                write!(out, "server {server}: the name {host} has no address: {error}")
+            }
+            Self::Configuration(reason) => write!(out, "the configuration: {reason}"),
+            Self::NotAvailable(what) => write!(out, "{what} is not available yet"),
+            Self::NoRing(error) => write!(out, "{}", ring_error(error)),
+            Self::TooManySessions { wanted, possible, descriptors } => write!(
+                out,
+                "{wanted} sessions need 2 descriptors each, and this process may open {descriptors}, \
+                 which is enough for {possible}; lower global.max_sessions or raise the limit \
+                 (LimitNOFILE= in a systemd unit, `ulimit -n` in a shell)"
+            ),
+            Self::System { what, error } => write!(out, "{what}: {error}"),
+            Self::Engine(how) => write!(out, "the engine ended before it could serve: {how}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+fn ring_error(error: &io::Error) -> String {
+    let mend = match error.raw_os_error() {
+        Some(libc::ENOSYS) => {
+            "the kernel has no io_uring, or a container's seccomp profile hides it; Linux 6.1 or \
+             later is needed, and a profile that allows io_uring_setup, io_uring_enter and \
+             io_uring_register"
+        }
+        Some(libc::EPERM) => {
+            "io_uring is switched off for this process: `sysctl kernel.io_uring_disabled` says 1 \
+             (only its group and privileged processes) or 2 (nobody); set it to 0, or to 1 and put \
+             this user into the group of `kernel.io_uring_group`"
+        }
+        Some(libc::EINVAL) => {
+            "this kernel's io_uring is too old; Linux 6.1 or later is needed (single issuer, \
+             deferred task work, multishot accept and poll)"
+        }
+        Some(libc::ENOMEM) => "there is no memory for the ring; see `ulimit -l`",
+        _ => "Ringbolt cannot work without it",
+    };
+    format!("io_uring cannot be used ({error}): {mend}")
+}

@@ -1,0 +1,480 @@
+//! The supervisor: binds the listeners, owns the session region, clones the engine, and starts it
+//! again when it dies. It has one thread for ever and carries no traffic, so there is nothing in it
+//! that traffic could break.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use ringbolt_core::kernel::Fd;
+use ringbolt_core::limits::{SESSIONS_MAX, sessions_for};
+use ringbolt_core::record::{Command, Extent, Part};
+use ringbolt_core::snapshot::Snapshot;
+use ringbolt_core::spec::{Place, Spec};
+use ringbolt_core::time::Instant;
+
+use crate::clock;
+use crate::engine::{Control, Engine};
+use crate::listen::Listening;
+use crate::machine::{cores, raise_descriptor_limit};
+use crate::orphans::{open_descriptors, sweep};
+use crate::process::{clone_with_shared_descriptors, status_in_words};
+use crate::region::{AcceptedText, SessionMemory};
+use crate::ring;
+use crate::start::StartError;
+
+/// What a supervisor is started with.
+pub struct Launch<'a> {
+    /// The configuration that was accepted.
+    pub text: &'a str,
+    /// Makes a spec of such a text; every engine starts from the text last accepted.
+    pub parse: &'a dyn Fn(&str) -> Result<Spec, String>,
+    /// Runs on the engine's control thread.
+    pub control: fn(Control),
+    /// Told of everything that a log should have.
+    pub notice: &'a dyn Fn(&Notice),
+}
+
+impl std::fmt::Debug for Launch<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Launch").field("text", &self.text).finish_non_exhaustive()
+    }
+}
+
+/// What happened to the process as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The first engine takes connections.
+    Ready {
+        /// Where.
+        addresses: Vec<SocketAddr>,
+        /// With how many workers.
+        workers: usize,
+        /// Up to how many sessions.
+        max_sessions: u64,
+    },
+    /// A later engine takes connections.
+    Restarted {
+        /// Its process id.
+        pid: i32,
+        /// Engines so far.
+        epoch: u64,
+    },
+    /// An engine died.
+    EngineDied {
+        /// Its process id.
+        pid: i32,
+        /// How, in words.
+        how: String,
+        /// Live sessions that were reset.
+        lost: u64,
+        /// Connections that it had accepted and not looked at; the next engine serves them.
+        waiting: usize,
+        /// Until the next one starts.
+        pause: Duration,
+    },
+    /// No new sessions are taken any more.
+    Draining {
+        /// What is left then is reset.
+        timeout: Option<Duration>,
+    },
+    /// What is left is being reset.
+    Stopping {
+        /// The signal that asked for it.
+        signal: &'static str,
+    },
+    /// A signal asked for something that is not built yet.
+    NotAvailable {
+        /// The signal and what it asked for.
+        what: &'static str,
+    },
+    /// An engine could not be started; the supervisor tries again.
+    NoEngine {
+        /// Why.
+        error: String,
+        /// Until it does.
+        pause: Duration,
+    },
+}
+
+/// How a supervisor ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was told to stop.
+    Stopped,
+    /// It was told to drain, and the last session has ended.
+    Drained,
+}
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+/// When it cannot start. Once it has served it goes on whatever happens to its engines.
+pub fn supervise(launch: Launch<'_>) -> Result<Outcome, StartError> {
+    Supervisor::start(launch)?.run()
+}
+
+const PAUSE_FIRST: Duration = Duration::from_millis(10);
+const PAUSE_LONGEST: Duration = Duration::from_secs(1);
+/// An engine that lived this long was no failed start.
+const LIVED: Duration = Duration::from_secs(10);
+/// An engine that was told to stop and has not by then is killed; its sockets reset all the same.
+const STOP_LIMIT: Duration = Duration::from_secs(2);
+
+struct Supervisor<'a> {
+    launch: Launch<'a>,
+    memory: SessionMemory,
+    text: AcceptedText,
+    extent: Extent,
+    max_sessions: u64,
+    listening: Listening,
+    resolved: BTreeMap<(String, u16), SocketAddr>,
+    signals: SignalFd,
+    bell: EventFd,
+    ready: EventFd,
+    /// Open before the first engine was cloned.
+    own: BTreeSet<Fd>,
+    engine: Option<Running>,
+    /// Connections for the next engine.
+    waiting: Vec<(Fd, u16)>,
+    pause: Duration,
+    next_start: Instant,
+    served: bool,
+    kill_at: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    pid: Pid,
+    since: Instant,
+}
+
+impl<'a> Supervisor<'a> {
+    fn start(launch: Launch<'a>) -> Result<Self, StartError> {
+        let spec = (launch.parse)(launch.text).map_err(StartError::Configuration)?;
+        let descriptors = raise_descriptor_limit()
+            .map_err(|errno| StartError::system("descriptor limit")(errno.into()))?;
+        drop(ring::create().map_err(StartError::NoRing)?);
+        let workers = usize::from(spec.global.workers.unwrap_or_else(cores));
+        let max_sessions = max_sessions(&spec, descriptors, workers)?;
+        let resolved = resolve_all(&spec)?;
+        let listening = Listening::open(&spec, workers)?;
+        let extent = Extent { workers, capacity: max_sessions as u32 };
+        let memory = SessionMemory::create(extent).map_err(StartError::system("session region"))?;
+        let text = AcceptedText::create(launch.text)
+            .map_err(StartError::system("memory for the configuration"))?;
+        let signals = signals().map_err(StartError::system("signals"))?;
+        let event =
+            || EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+        let bell = event().map_err(|errno| StartError::system("event")(errno.into()))?;
+        let ready = event().map_err(|errno| StartError::system("event")(errno.into()))?;
+        let own = open_descriptors().map_err(StartError::system("list of descriptors"))?;
+        debug_assert!(own.contains(&memory.fd()) && own.contains(&text.fd()));
+        Ok(Self {
+            launch,
+            memory,
+            text,
+            extent,
+            max_sessions,
+            listening,
+            resolved,
+            signals,
+            bell,
+            ready,
+            own,
+            engine: None,
+            waiting: Vec::new(),
+            pause: PAUSE_FIRST,
+            next_start: clock::now(),
+            served: false,
+            kill_at: None,
+        })
+    }
+
+    fn run(mut self) -> Result<Outcome, StartError> {
+        loop {
+            if self.engine.is_none() && clock::now() >= self.next_start {
+                self.start_engine()?;
+            }
+            self.wait();
+            if self.ready.read().is_ok() {
+                self.engine_is_ready();
+            }
+            while let Ok(Some(signal)) = self.signals.read_signal() {
+                if let Some(outcome) = self.signalled(signal.ssi_signo as i32)? {
+                    return Ok(outcome);
+                }
+            }
+            if self.kill_at.is_some_and(|at| clock::now() >= at)
+                && let Some(engine) = self.engine
+            {
+                let _ = kill(engine.pid, Signal::SIGKILL);
+            }
+        }
+    }
+
+    /// Clones an engine. A first one that cannot be started ends the supervisor; later ones are
+    /// tried again.
+    fn start_engine(&mut self) -> Result<(), StartError> {
+        match self.clone_engine() {
+            Ok(pid) => {
+                self.engine = Some(Running { pid, since: clock::now() });
+                Ok(())
+            }
+            Err(error) if self.served => {
+                let pause = self.pause;
+                (self.launch.notice)(&Notice::NoEngine { error: error.to_string(), pause });
+                self.back_off();
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn clone_engine(&mut self) -> Result<Pid, StartError> {
+        let text = self.text.read().map_err(StartError::system("the accepted configuration"))?;
+        let spec = (self.launch.parse)(&text).map_err(StartError::Configuration)?;
+        let snapshot = self.snapshot(&spec)?;
+        let region = &mut self.memory.region;
+        region.header.begin_epoch(0);
+        let control = Control {
+            snapshot: Arc::new(snapshot),
+            header: region.header,
+            gauges: region.gauges,
+            counted: region.stats.clone(),
+            addresses: self.listening.addresses(),
+        };
+        let doors = (0..self.extent.workers).map(|worker| self.listening.doors(worker)).collect();
+        let waiting = std::mem::take(&mut self.waiting);
+        let (bell, ready) = (&self.bell, &self.ready);
+        let (capacity, control_thread) = (self.extent.capacity, self.launch.control);
+        let parts = &mut region.parts;
+        clone_with_shared_descriptors(|| {
+            let engine = Engine {
+                control,
+                control_thread,
+                // The child's copy of the list; the supervisor keeps its own.
+                parts: std::mem::take(parts),
+                capacity,
+                doors,
+                waiting,
+                drain_timeout: spec.global.drain_timeout,
+                bell,
+                ready,
+            };
+            engine.run()
+        })
+        .map_err(StartError::system("the engine cannot be cloned"))
+    }
+
+    fn snapshot(&self, spec: &Spec) -> Result<Snapshot, StartError> {
+        let address =
+            |pool: usize, server: usize| match &spec.pools[pool].servers[server].addr.place {
+                Place::Socket(addr) => Some(*addr),
+                Place::Name { host, port } => self.resolved.get(&(host.clone(), *port)).copied(),
+                Place::Unix(_) => None,
+            };
+        Snapshot::new(spec, self.max_sessions, address)
+            .map_err(|missing| StartError::NotAvailable(missing.0))
+    }
+
+    fn engine_is_ready(&mut self) {
+        let Some(engine) = self.engine else { return };
+        let notice = if self.served {
+            let epoch = self.memory.region.header.epoch();
+            Notice::Restarted { pid: engine.pid.as_raw(), epoch }
+        } else {
+            Notice::Ready {
+                addresses: self.listening.addresses(),
+                workers: self.extent.workers,
+                max_sessions: self.max_sessions,
+            }
+        };
+        self.served = true;
+        (self.launch.notice)(&notice);
+    }
+
+    fn signalled(&mut self, number: i32) -> Result<Option<Outcome>, StartError> {
+        match Signal::try_from(number) {
+            Ok(Signal::SIGCHLD) => return self.reap(),
+            Ok(Signal::SIGTERM) => self.stop("TERM"),
+            Ok(Signal::SIGINT) => self.stop("INT"),
+            Ok(Signal::SIGUSR1) => self.drain(),
+            Ok(Signal::SIGHUP) => {
+                (self.launch.notice)(&Notice::NotAvailable { what: "HUP: reload" });
+            }
+            Ok(Signal::SIGUSR2) => {
+                (self.launch.notice)(&Notice::NotAvailable { what: "USR2: upgrade" });
+            }
+            _ => {}
+        }
+        // Without an engine there is nobody to wait for.
+        Ok(self.outcome().filter(|_| self.engine.is_none()))
+    }
+
+    fn drain(&mut self) {
+        if self.memory.region.header.command() != Command::Run {
+            return self.stop("USR1");
+        }
+        let timeout = self.text.read().ok().and_then(|text| (self.launch.parse)(&text).ok());
+        let timeout = timeout.and_then(|spec| spec.global.drain_timeout);
+        (self.launch.notice)(&Notice::Draining { timeout });
+        self.order(Command::Drain);
+    }
+
+    fn stop(&mut self, signal: &'static str) {
+        if self.memory.region.header.command() != Command::Stop {
+            (self.launch.notice)(&Notice::Stopping { signal });
+            self.kill_at = Some(clock::now() + STOP_LIMIT);
+        }
+        self.order(Command::Stop);
+    }
+
+    fn order(&self, command: Command) {
+        self.memory.region.header.order(command);
+        let _ = self.bell.write(1);
+    }
+
+    /// What the supervisor ends with once no engine is left, if it was told to end.
+    fn outcome(&self) -> Option<Outcome> {
+        match self.memory.region.header.command() {
+            Command::Run => None,
+            Command::Drain => Some(Outcome::Drained),
+            Command::Stop => Some(Outcome::Stopped),
+        }
+    }
+
+    fn reap(&mut self) -> Result<Option<Outcome>, StartError> {
+        while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            let Some(pid) = status.pid() else { break };
+            let Some(engine) = self.engine.filter(|engine| engine.pid == pid) else { continue };
+            self.engine = None;
+            let orderly = matches!(status, WaitStatus::Exited(_, 0));
+            if let Some(outcome) = self.outcome()
+                && (orderly || outcome == Outcome::Stopped)
+            {
+                return Ok(Some(outcome));
+            }
+            if !self.served {
+                return Err(StartError::Engine(status_in_words(status)));
+            }
+            self.engine_died(engine, status);
+        }
+        Ok(None)
+    }
+
+    fn engine_died(&mut self, engine: Running, status: WaitStatus) {
+        if clock::now().since(engine.since) > LIVED {
+            self.pause = PAUSE_FIRST;
+        }
+        let lost = self.forget_sessions();
+        // No number is left in a record, so everything that is not ours is closed, which resets it.
+        let named = BTreeSet::new();
+        self.waiting = sweep(&self.own, &named, &self.listening).unwrap_or_default();
+        (self.launch.notice)(&Notice::EngineDied {
+            pid: engine.pid.as_raw(),
+            how: status_in_words(status),
+            lost,
+            waiting: self.waiting.len(),
+            pause: self.pause,
+        });
+        // The bell may have rung for the engine that is gone.
+        let _ = self.bell.read();
+        let _ = self.ready.read();
+        self.back_off();
+    }
+
+    /// Takes every live session off the records. Returns how many there were.
+    fn forget_sessions(&mut self) -> u64 {
+        let region = &mut self.memory.region;
+        let mut lost = 0;
+        for bytes in &mut region.parts {
+            let Ok(part) = Part::view(bytes, self.extent.capacity) else { continue };
+            for (_, session) in part.live() {
+                session.end();
+                lost += 1;
+            }
+            part.journal.clear();
+        }
+        region.gauges.iter().for_each(|gauge| gauge.clear());
+        region.header.lose(lost);
+        lost
+    }
+
+    fn back_off(&mut self) {
+        self.next_start = clock::now() + self.pause;
+        self.pause = (self.pause * 2).min(PAUSE_LONGEST);
+    }
+
+    /// Waits for a signal, for the engine's word that it is ready, or until something is due.
+    fn wait(&self) {
+        let start = Some(self.next_start).filter(|_| self.engine.is_none());
+        let due = start.into_iter().chain(self.kill_at).min();
+        let limit = due.map_or(PollTimeout::NONE, |at| {
+            let left = at.since(clock::now()) + Duration::from_millis(1);
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        });
+        let mut descriptors = [
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.ready.as_fd(), PollFlags::POLLIN),
+        ];
+        // An interruption, or a moment without memory, is a reason to look again.
+        let _ = poll(&mut descriptors, limit);
+    }
+}
+
+/// Blocks the signals that mean something to us and takes them from a descriptor. The engine
+/// inherits the mask: a Ctrl-C reaches the whole process group, and it acts on orders alone.
+fn signals() -> io::Result<SignalFd> {
+    let mut mask = SigSet::empty();
+    for signal in [
+        Signal::SIGCHLD,
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+    ] {
+        mask.add(signal);
+    }
+    mask.thread_block()?;
+    Ok(SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
+}
+
+fn max_sessions(spec: &Spec, descriptors: u64, workers: usize) -> Result<u64, StartError> {
+    let binds: usize = spec.listeners.iter().map(|listener| listener.binds.len()).sum();
+    let possible = sessions_for(descriptors, workers as u64, binds as u64);
+    let wanted = spec.global.max_sessions.map_or_else(|| possible.max(1), u64::from);
+    if wanted > possible {
+        return Err(StartError::TooManySessions { wanted, possible, descriptors });
+    }
+    Ok(wanted.min(u64::from(SESSIONS_MAX)))
+}
+
+/// The addresses of all names in the spec. Looked up once, before anything else has a thread.
+fn resolve_all(spec: &Spec) -> Result<BTreeMap<(String, u16), SocketAddr>, StartError> {
+    let mut resolved = BTreeMap::new();
+    for pool in &spec.pools {
+        for server in &pool.servers {
+            let Place::Name { host, port } = &server.addr.place else { continue };
+            let failed = |error| StartError::Resolve {
+                server: format!("{}/{}", pool.name, server.name),
+                host: host.clone(),
+                error,
+            };
+            let mut found = (host.as_str(), *port).to_socket_addrs().map_err(failed)?;
+            let nothing = || failed(io::Error::from(io::ErrorKind::NotFound));
+            resolved.insert((host.clone(), *port), found.next().ok_or_else(nothing)?);
+        }
+    }
+    Ok(resolved)
+}

@@ -1,0 +1,107 @@
+//! A worker: one thread, one core, one ring, one shard.
+
+use std::io;
+use std::sync::Arc;
+
+use ringbolt_core::record::{Command, Counted, Header, Part, ServerGauge};
+use ringbolt_core::shard::{Place, Shard};
+use ringbolt_core::snapshot::Snapshot;
+use ringbolt_core::time::Instant;
+use ringbolt_core::token::{Op, Token};
+
+use crate::clock;
+use crate::kernel::RingKernel;
+use crate::listen::Door;
+use crate::machine::pin_to;
+use crate::mailbox::{Mailbox, Order};
+use crate::ring::{self, Submissions, Wait};
+
+/// What a worker's thread starts with.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) number: usize,
+    pub(crate) core: usize,
+    pub(crate) header: &'static Header,
+    pub(crate) gauges: &'static [ServerGauge],
+    pub(crate) counted: Counted<'static>,
+    /// Its own bytes of the region, viewed in its own thread.
+    pub(crate) part: &'static mut [u8],
+    pub(crate) capacity: u32,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) doors: Vec<Door>,
+    pub(crate) mailboxes: Arc<[Mailbox]>,
+}
+
+const WAKE: Token = Token { op: Op::Wake, slot: 0, generation: 0 };
+
+impl Worker {
+    /// Serves until it is told to end and its last session has ended. `ready` is called once the
+    /// worker takes connections.
+    ///
+    /// # Errors
+    /// When the ring cannot be had, or stops working.
+    pub(crate) fn run(self, ready: impl FnOnce()) -> io::Result<()> {
+        pin_to(self.core);
+        let number = self.number;
+        let part = Part::view(self.part, self.capacity)
+            .map_err(|refused| io::Error::other(format!("session region: {refused:?}")))?;
+        let place = Place {
+            worker: number,
+            workers: self.mailboxes.len(),
+            header: self.header,
+            gauges: self.gauges,
+            counted: self.counted,
+            part,
+        };
+        let mut ring = ring::create()?;
+        let (submitter, submissions, mut completions) = ring.split();
+        let ring = Submissions::new(submitter, submissions);
+        let mut kernel = RingKernel { ring, mailboxes: self.mailboxes };
+        let doors = self.doors.iter().map(|door| (door.socket, door.listener));
+        let mut now = clock::now();
+        let mut shard = Shard::new(place, self.snapshot, doors, now);
+        kernel.ring.read_event(kernel.mailboxes[number].event(), WAKE);
+        if self.header.command() == Command::Drain {
+            shard.drain(&mut kernel, now);
+        }
+        shard.turn(&mut kernel, now);
+        kernel.ring.enter(Wait::No)?;
+        ready();
+        while !shard.is_over() {
+            kernel.ring.enter(until(shard.next_turn(now), now))?;
+            now = clock::now();
+            completions.sync();
+            for completion in &mut completions {
+                let Some(token) = Token::from_bits(completion.user_data()) else { continue };
+                if token.op == Op::Wake {
+                    take_orders(&mut shard, &mut kernel, number, now);
+                    kernel.ring.read_event(kernel.mailboxes[number].event(), WAKE);
+                    continue;
+                }
+                let more = io_uring::cqueue::more(completion.flags());
+                shard.complete(&mut kernel, token, completion.result(), more, now);
+            }
+            shard.turn(&mut kernel, now);
+        }
+        // The closes of the last turn are still queued.
+        kernel.ring.enter(Wait::No)
+    }
+}
+
+fn take_orders(shard: &mut Shard<'_>, kernel: &mut RingKernel<'_>, number: usize, now: Instant) {
+    while let Some(order) = kernel.mailboxes[number].take() {
+        match order {
+            Order::Drain => shard.drain(kernel, now),
+            Order::Stop => shard.stop(kernel, now),
+            Order::TakeOver(socket, listener) => shard.take_over(kernel, socket, listener, now),
+        }
+    }
+}
+
+fn until(next: Option<Instant>, now: Instant) -> Wait {
+    match next {
+        None => Wait::ForOne,
+        Some(at) if at <= now => Wait::No,
+        Some(at) => Wait::AtMost(at.since(now)),
+    }
+}
