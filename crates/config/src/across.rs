@@ -6,8 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
 use ringbolt_core::limits::{
-    BASE_DESCRIPTORS, BINDS_MAX, CONTROL_DESCRIPTORS, DESCRIPTORS_PER_SESSION,
-    DESCRIPTORS_PER_WORKER, NAMES_MAX, SERVERS_MAX, sessions_for,
+    BINDS_MAX, DESCRIPTORS_PER_SESSION, NAMES_MAX, SERVERS_MAX, fixed_descriptors, sessions_for,
 };
 use ringbolt_core::spec::{Bind, Global};
 
@@ -190,11 +189,6 @@ pub(crate) fn fit(
     });
 }
 
-/// The descriptors that are needed before there is a session: what [`sessions_for`] subtracts.
-fn fixed_descriptors(workers: u64, binds: u64) -> u64 {
-    BASE_DESCRIPTORS + CONTROL_DESCRIPTORS + workers * (DESCRIPTORS_PER_WORKER + binds)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,17 +206,6 @@ mod tests {
 
     fn messages(checked: &Checked) -> Vec<&str> {
         checked.errors.iter().map(|error| error.message.as_str()).collect()
-    }
-
-    /// Goal: the arithmetic of the message is that of the limit. Method: for a few machines, what
-    /// it calls needed is exactly enough.
-    #[test]
-    fn fixed_descriptors_are_what_the_limit_subtracts() {
-        for (workers, binds, sessions) in [(1, 1, 1), (2, 3, 9_900), (256, 256, 1_000_000)] {
-            let needed = fixed_descriptors(workers, binds) + DESCRIPTORS_PER_SESSION * sessions;
-            assert_eq!(sessions_for(needed, workers, binds), sessions);
-            assert_eq!(sessions_for(needed - 1, workers, binds), sessions - 1);
-        }
     }
 
     /// Goal: more sessions than descriptors is refused with the sum. Method: both sides of the

@@ -8,7 +8,7 @@ pub const WORKERS_MAX: usize = 256;
 /// Most servers of one configuration, over all pools.
 pub const SERVERS_MAX: usize = 4096;
 
-/// Most listening sockets addresses of one configuration, over all listeners.
+/// Most addresses listened on in one configuration, over all listeners.
 pub const BINDS_MAX: usize = 256;
 
 /// Most pools and most listeners of one configuration, each.
@@ -59,20 +59,35 @@ const _: () = assert!(
     "a batch of submissions cannot overflow an empty completion queue"
 );
 
-/// Live sessions that a descriptor limit leaves room for, with `workers` workers that each listen
-/// on `binds` addresses; 0 when there is no room at all.
+/// Descriptors needed beside those of sessions, with `workers` workers that each listen on `binds`
+/// addresses.
+pub fn fixed_descriptors(workers: u64, binds: u64) -> u64 {
+    BASE_DESCRIPTORS + CONTROL_DESCRIPTORS + workers * (DESCRIPTORS_PER_WORKER + binds)
+}
+
+/// Live sessions that a descriptor limit leaves room for; 0 when there is no room at all.
 pub fn sessions_for(descriptors: u64, workers: u64, binds: u64) -> u64 {
-    let fixed = BASE_DESCRIPTORS + CONTROL_DESCRIPTORS + workers * (DESCRIPTORS_PER_WORKER + binds);
-    descriptors.saturating_sub(fixed) / DESCRIPTORS_PER_SESSION
+    descriptors.saturating_sub(fixed_descriptors(workers, binds)) / DESCRIPTORS_PER_SESSION
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    // Goal: the limit most machines here have holds what the design promises. Method: by hand.
     #[test]
     fn twenty_thousand_descriptors_hold_9_900_sessions() {
         assert!(sessions_for(20_000, 2, 3) >= 9_900);
         assert_eq!(sessions_for(100, 2, 3), 0);
+    }
+
+    // Goal: the two sums agree. Method: what is needed is exactly enough.
+    #[test]
+    fn what_is_needed_is_enough() {
+        for (workers, binds, sessions) in [(1, 1, 1), (2, 3, 9_900), (256, 256, 1_000_000)] {
+            let needed = fixed_descriptors(workers, binds) + DESCRIPTORS_PER_SESSION * sessions;
+            assert_eq!(sessions_for(needed, workers, binds), sessions);
+            assert_eq!(sessions_for(needed - 1, workers, binds), sessions - 1);
+        }
     }
 }

@@ -325,4 +325,44 @@ mod tests {
         assert_eq!(owner(key_of(1), &fleet(&[0, 0])), None);
         assert_eq!(owner(key_of(1), &[]), None);
     }
+
+    // Goal: `rendezvous-1` never changes. Method: 20 addresses with the hash for ws1 and the whole
+    // order of ws1 to ws5, weights 1 to 5, seed 0. They were computed apart from this code, in
+    // another language, with SipHash written from its paper and logarithms of 50 digits.
+    #[test]
+    fn vectors() {
+        #[rustfmt::skip]
+        const VECTORS: [(&str, u64, [usize; 5]); 20] = [
+        ("192.0.2.1", 0x16ba58bc282c21b1, [3, 1, 4, 2, 0]),
+        ("192.0.2.2", 0x74eda4f42ee2eca8, [4, 1, 3, 2, 0]),
+        ("192.0.2.3", 0x589de91e47a56ce0, [1, 4, 3, 2, 0]),
+        ("192.0.2.200", 0x391f52926180b1a9, [3, 2, 1, 4, 0]),
+        ("198.51.100.1", 0x4578de6cf75a84b8, [4, 3, 2, 1, 0]),
+        ("198.51.100.77", 0xa48ee47f7a79e1eb, [4, 1, 3, 2, 0]),
+        ("203.0.113.9", 0x2bcf165e4546661e, [1, 3, 2, 4, 0]),
+        ("203.0.113.200", 0x572b70d3097d346b, [1, 3, 4, 2, 0]),
+        ("10.0.0.1", 0x9f29892b577d6cbb, [3, 4, 1, 0, 2]),
+        ("10.255.255.254", 0x2e93440c3a7b6162, [4, 2, 3, 1, 0]),
+        ("127.0.0.1", 0x1b2809c18eeb9669, [3, 4, 2, 1, 0]),
+        ("127.0.0.2", 0xb88e71b8e9a6e5dc, [4, 2, 3, 0, 1]),
+        ("8.8.8.8", 0x24d5081b6f0705a9, [3, 4, 1, 2, 0]),
+        ("255.255.255.255", 0x531ce48a1bf763c5, [3, 2, 4, 0, 1]),
+        ("::ffff:192.0.2.1", 0x16ba58bc282c21b1, [3, 1, 4, 2, 0]),
+        ("2001:db8::1", 0x7320a013b6b6a40a, [3, 4, 1, 0, 2]),
+        ("2001:db8:0:1:a:b:c:d", 0x136d35399f517461, [1, 4, 3, 2, 0]),
+        ("2001:db8:0:2::1", 0x90abb51b44b56d26, [3, 1, 4, 0, 2]),
+        ("fe80::1", 0xcf70f581be1a3440, [1, 4, 2, 0, 3]),
+        ("::1", 0x24cd5833d1536b0e, [3, 2, 4, 1, 0]),
+        ];
+        let servers: Vec<Server> =
+            (1..=5).map(|number| Server::sample(&format!("ws{number}"), number)).collect();
+        let prefix = crate::spec::KeyPrefix { v4: 32, v6: 64 };
+        for (addr, first, expected) in VECTORS {
+            let key = Key::of(addr.parse().unwrap(), prefix);
+            assert_eq!(hash(0, key, servers[0].name_hash), first, "{addr}");
+            assert_eq!(order(key, &servers), expected, "{addr}");
+        }
+        let key = Key::of("192.0.2.1".parse().unwrap(), prefix);
+        assert_eq!(hash(12_345, key, servers[0].name_hash), 0x1d27_de8d_68a3_a058, "seeded");
+    }
 }
