@@ -81,6 +81,9 @@ impl Worker {
                 let more = io_uring::cqueue::more(completion.flags());
                 shard.complete(&mut kernel, token, completion.result(), more, now);
             }
+            // The kernel learns here that they are taken; otherwise the next wait would return at
+            // once for their sake.
+            completions.sync();
             shard.turn(&mut kernel, now);
         }
         // The closes of the last turn are still queued.
