@@ -7,6 +7,7 @@ mod control;
 mod file;
 mod log;
 mod run;
+mod try_it;
 
 use std::process::ExitCode;
 
@@ -16,10 +17,10 @@ use command::{Arguments, Command};
 /// 0 success, 1 bad input or refused, 2 wrong usage (clap's), 3 cannot start.
 fn main() -> ExitCode {
     match Arguments::parse().command {
+        Command::Try { port, once } => try_it::try_it(port, once),
         Command::Run { file, end_with_parent } => run::run(&file, end_with_parent),
         Command::Check { file, json } => check::check(&file, json),
-        unbuilt @ (Command::Try { .. }
-        | Command::Convert { .. }
+        unbuilt @ (Command::Convert { .. }
         | Command::Explain { .. }
         | Command::Plan { .. }
         | Command::Ctl { .. }

@@ -1,0 +1,156 @@
+//! `ringbolt try`: a balancer, three echo servers and a few clients on 127.0.0.1, and a table of
+//! what happens between them. Nothing to install, nothing to configure, nothing left behind.
+//!
+//! Not the balancer: that runs as a child, the same `ringbolt run` that serves in earnest, because
+//! a supervisor has one thread for ever and no business but its own.
+
+mod balancer;
+mod clients;
+mod failure;
+mod screen;
+mod servers;
+mod table;
+
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::select;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::LocalSet;
+use tokio::time::{interval, timeout};
+
+use balancer::Balancer;
+use clients::Clients;
+use failure::Failure;
+use screen::Screen;
+use servers::EchoServer;
+use table::{ClientRow, Moment, ServerRow, View};
+
+/// Generous: `--once` takes less than a second.
+const ONCE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Shows it; 0 when it went well or Ctrl-C ended it, 1 when a client did not meet its server again
+/// or the balancer ended, 3 when it cannot start.
+pub(crate) fn try_it(port: u16, once: bool) -> ExitCode {
+    let shown = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::system("no runtime"))
+        .and_then(|runtime| LocalSet::new().block_on(&runtime, show(port, once)));
+    shown.unwrap_or_else(|failure| {
+        eprint!("{failure}");
+        ExitCode::from(failure.exit_code())
+    })
+}
+
+async fn show(port: u16, once: bool) -> Result<ExitCode, Failure> {
+    let mut stop = Stop::listen().map_err(Failure::system("no signals"))?;
+    let mut servers = Vec::new();
+    for name in servers::NAMES {
+        servers.push(EchoServer::start(name).await.map_err(Failure::system("no echo server"))?);
+    }
+    let balancer = select! {
+        started = Balancer::start(port, &servers) => started?,
+        () = stop.asked() => return Ok(ExitCode::SUCCESS),
+    };
+    let clients = Rc::new(Clients::of(balancer.address));
+    let mut demo = Demo { servers, balancer, clients };
+    let ended = if once { demo.once(&mut stop).await } else { demo.live(&mut stop).await };
+    demo.balancer.stop().await;
+    ended
+}
+
+/// Everything that runs.
+struct Demo {
+    servers: Vec<Rc<EchoServer>>,
+    balancer: Balancer,
+    clients: Rc<Clients>,
+}
+
+impl Demo {
+    /// Every client comes back a few times; then the table, and the verdict as exit code.
+    async fn once(&mut self, stop: &mut Stop) -> Result<ExitCode, Failure> {
+        let clients = self.clients.clone();
+        let ended = select! {
+            finished = timeout(ONCE_LIMIT, clients.come_back_a_few_times()) => {
+                finished.map_err(|_| Failure::NeverDone)
+            }
+            () = stop.asked() => Err(Failure::Interrupted),
+            ended = self.balancer.ended() => Err(ended),
+        };
+        let mut view = self.view(Moment::Over);
+        view.notes.extend(self.clients.troubles());
+        // Who closed our output wants no table; the verdict is the exit code.
+        let _ = Screen::open().last(&view);
+        ended.map(|()| ExitCode::from(u8::from(!view.all_met_their_server_again())))
+    }
+
+    /// The clients stay and come back until somebody ends it.
+    async fn live(&mut self, stop: &mut Stop) -> Result<ExitCode, Failure> {
+        self.clients.clone().stay();
+        let mut screen = Screen::open();
+        let mut ticks = interval(screen.period());
+        let ended = loop {
+            select! {
+                _ = ticks.tick() => {
+                    // A reader that has gone, as in `ringbolt try | head`, has seen enough.
+                    if screen.draw(&self.view(Moment::Live)).is_err() {
+                        break Ok(ExitCode::SUCCESS);
+                    }
+                }
+                () = stop.asked() => break Ok(ExitCode::SUCCESS),
+                ended = self.balancer.ended() => break Err(ended),
+            }
+        };
+        // Before the balancer stops, which resets the sessions: that is not their doing.
+        let _ = screen.last(&self.view(Moment::Over));
+        ended
+    }
+
+    fn view(&self, moment: Moment) -> View {
+        let index_of = |name: &str| self.servers.iter().position(|server| server.name == name);
+        let client_row = |client: &clients::Client| {
+            let met = client.met.borrow();
+            ClientRow {
+                address: client.address,
+                server: met.now.as_deref().and_then(index_of),
+                reconnects: met.reconnects,
+                same: met.same,
+                lost: met.lost,
+            }
+        };
+        View {
+            moment,
+            balancer: self.balancer.address,
+            pid: self.balancer.pid,
+            servers: self.servers.iter().map(|server| ServerRow::from(&**server)).collect(),
+            clients: self.clients.each.iter().map(client_row).collect(),
+            round_trips: self.clients.round_trips(),
+            notes: self.balancer.notes(),
+        }
+    }
+}
+
+/// The signals that end the demo.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        select! {
+            _ = self.interrupt.recv() => (),
+            _ = self.terminate.recv() => (),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The harness of Ringbolt's end-to-end tests: starts the built binary, its servers and clients,
+//! and looks at them from outside, through sockets and `/proc`. The tests are in `tests/e2e`.
+//!
+//! Not here: anything of the product's crates. What a test knows, a user could see.
+//!
+//! Rules that the harness keeps, so that a test need not: ports come from the kernel; every wait is
+//! for an event and has a generous bound ([`BOUND`]); what was started is stopped by its own pid.
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod folder;
+mod herd;
+mod pattern;
+mod peer;
+mod process;
+mod ringbolt;
+mod server;
+mod skip;
+pub mod sockets;
+mod websocket;
+
+pub use config::Config;
+pub use folder::Folder;
+pub use herd::{Count, Echo, herd};
+pub use pattern::Pattern;
+pub use peer::{Client, End, Peer, expect_reset};
+pub use process::{
+    Signal, affinities, children, closes_on_exec, cpu, descriptor_limit, descriptor_names,
+    descriptors, ended, kill, raise_descriptor_limit, stopped,
+};
+pub use ringbolt::{Ended, Ringbolt, binary, command, finish};
+pub use server::{Blackhole, ClosedPort, Server, accept_any, fresh_address};
+pub use skip::{Need, all_there};
+pub use sockets::Timer;
+pub use websocket::{Clients, EchoServer, Language};
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up: far longer than anything takes on a machine
+/// that is merely busy. Reaching it is always a failure, never a measurement.
+pub const BOUND: Duration = Duration::from_secs(30);
+
+/// Asks `probe` again and again until it answers, and gives its answer.
+///
+/// # Panics
+///
+/// When there is no answer within [`BOUND`]; `what` says what was waited for.
+pub fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + BOUND;
+    loop {
+        if let Some(answer) = probe() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited {BOUND:?} in vain: {what}");
+        #[allow(clippy::disallowed_methods)] // between two questions, not instead of one
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Leaves the test when something that it needs is missing, loudly; see [`all_there`].
+#[macro_export]
+macro_rules! need {
+    ($($need:ident),+ $(,)?) => {
+        if !$crate::all_there(module_path!(), &[$($crate::Need::$need),+]) {
+            return;
+        }
+    };
+}

@@ -1,0 +1,287 @@
+//! One end of a TCP connection in the hands of a test: sends, half-closes, resets, and tells
+//! exactly how the other side ended.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::libc::EPIPE;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::{BOUND, Pattern};
+
+/// How the other side's direction came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// An orderly end of stream.
+    Fin,
+    /// A reset.
+    Reset,
+}
+
+/// How to connect; the default is as a program would that sets nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Client {
+    from: Option<IpAddr>,
+    receive_buffer: Option<usize>,
+}
+
+impl Client {
+    /// Connects from the loopback address 127.`a`.`b`.`c`.
+    pub fn from(self, [a, b, c]: [u8; 3]) -> Self {
+        Self { from: Some(Ipv4Addr::new(127, a, b, c).into()), ..self }
+    }
+
+    /// Asks for a receive buffer of so many bytes, which also ends its growth.
+    pub fn receive_buffer(self, bytes: usize) -> Self {
+        Self { receive_buffer: Some(bytes), ..self }
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is refused, reset, or not there within [`BOUND`].
+    pub fn try_connect(self, to: SocketAddr) -> std::io::Result<Peer> {
+        // Close-on-exec, as everything here: a program started meanwhile must not hold a copy.
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+        if let Some(bytes) = self.receive_buffer {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        if let Some(from) = self.from {
+            socket.bind(&SocketAddr::new(from, 0).into())?;
+        }
+        socket.connect_timeout(&to.into(), BOUND)?;
+        Ok(Peer::new(socket.into()))
+    }
+
+    /// Connects.
+    ///
+    /// # Panics
+    ///
+    /// When it fails.
+    pub fn connect(self, to: SocketAddr) -> Peer {
+        self.try_connect(to).unwrap_or_else(|error| panic!("connecting to {to}: {error}"))
+    }
+}
+
+/// Connects and waits for the reset that must follow, with no FIN and no byte before it. It may come
+/// so soon that the connect itself reports it.
+///
+/// # Panics
+///
+/// When the connection is refused or does not end by a reset.
+pub fn expect_reset(client: Client, to: SocketAddr) {
+    match client.try_connect(to) {
+        Ok(mut peer) => assert_eq!(peer.end(), End::Reset),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}"),
+    }
+}
+
+/// One end of a connection. Dropping it closes it: with a FIN, unless something was not read.
+#[derive(Debug)]
+pub struct Peer {
+    stream: TcpStream,
+}
+
+impl Peer {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(BOUND)).expect("a live socket");
+        stream.set_write_timeout(Some(BOUND)).expect("a live socket");
+        stream.set_nodelay(true).expect("a live socket");
+        Self { stream }
+    }
+
+    /// The same end once more, for another thread. It is closed when both are dropped.
+    ///
+    /// # Panics
+    ///
+    /// When no descriptor is left.
+    pub fn other(&self) -> Self {
+        Self { stream: self.stream.try_clone().expect("a descriptor") }
+    }
+
+    /// Its own address.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel does not tell.
+    pub fn local(&self) -> SocketAddr {
+        self.stream.local_addr().expect("a bound socket")
+    }
+
+    /// The other side's address.
+    ///
+    /// # Panics
+    ///
+    /// When the connection is gone.
+    pub fn remote(&self) -> SocketAddr {
+        self.stream.peer_addr().expect("a connected socket")
+    }
+
+    /// Sends all of `bytes`.
+    ///
+    /// # Panics
+    ///
+    /// When the connection does not take them.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the connection takes the bytes");
+    }
+
+    /// Sends the bytes of a stream from `position` on, in pieces.
+    ///
+    /// # Panics
+    ///
+    /// When the connection does not take them.
+    pub fn send_pattern(&mut self, pattern: Pattern, position: usize, length: usize) {
+        const PIECE: usize = 256 * 1024;
+        let end = position + length;
+        for start in (position..end).step_by(PIECE) {
+            self.send(&pattern.bytes(start, PIECE.min(end - start)));
+        }
+    }
+
+    /// Sends what the connection takes at once and says how much that was; 0 when it is full.
+    ///
+    /// # Panics
+    ///
+    /// When the connection is broken.
+    pub fn send_some(&mut self, bytes: &[u8]) -> usize {
+        self.stream.set_nonblocking(true).expect("a live socket");
+        let sent = self.stream.write(bytes);
+        self.stream.set_nonblocking(false).expect("a live socket");
+        match sent {
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            Err(error) => panic!("sending: {error}"),
+        }
+    }
+
+    /// Receives exactly `length` bytes.
+    ///
+    /// # Panics
+    ///
+    /// When the other side ends earlier or they do not come.
+    pub fn receive(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.stream.read_exact(&mut bytes).unwrap_or_else(|e| panic!("{length} bytes: {e}"));
+        bytes
+    }
+
+    /// Receives `length` bytes and checks that they are those of a stream from `position` on.
+    ///
+    /// # Panics
+    ///
+    /// When they are not.
+    pub fn receive_pattern(&mut self, pattern: Pattern, position: usize, length: usize) {
+        const PIECE: usize = 256 * 1024;
+        let end = position + length;
+        for start in (position..end).step_by(PIECE) {
+            pattern.check(start, &self.receive(PIECE.min(end - start)));
+        }
+    }
+
+    /// Receives all that comes and how it ended.
+    ///
+    /// # Panics
+    ///
+    /// When the other side neither ends nor resets.
+    pub fn receive_all(&mut self) -> (Vec<u8>, End) {
+        let mut bytes = Vec::new();
+        match self.stream.read_to_end(&mut bytes) {
+            Ok(_) => (bytes, End::Fin),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => (bytes, End::Reset),
+            Err(error) => panic!("after {} bytes neither FIN nor reset: {error}", bytes.len()),
+        }
+    }
+
+    /// How the other side ended, which must have sent nothing more.
+    ///
+    /// # Panics
+    ///
+    /// When something comes, or it neither ends nor resets.
+    pub fn end(&mut self) -> End {
+        let (bytes, end) = self.receive_all();
+        assert!(bytes.is_empty(), "{} bytes before the {end:?}", bytes.len());
+        end
+    }
+
+    /// Waits until the connection is reset, after the other side's FIN was already received: then
+    /// reading goes on saying 0 for ever, and only the socket's error tells (`tcp_reset` in the
+    /// kernel: EPIPE in CLOSE_WAIT).
+    ///
+    /// # Panics
+    ///
+    /// When it is not reset.
+    pub fn reset_after_fin(&self) {
+        let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::empty())];
+        let bound = PollTimeout::try_from(BOUND).expect("in range");
+        assert_eq!(poll(&mut fds, bound), Ok(1), "neither reset nor closed");
+        let error = self.stream.take_error().expect("the kernel tells");
+        let error = error.expect("a reset, not two FINs");
+        let broken_pipe = error.raw_os_error() == Some(EPIPE);
+        assert!(broken_pipe || error.kind() == ErrorKind::ConnectionReset, "{error}");
+    }
+
+    /// Whether nothing has come so far, neither a byte nor an end.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel does not tell.
+    pub fn silent(&self) -> bool {
+        let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).expect("a live socket") == 0
+    }
+
+    /// Sends one byte as urgent data.
+    ///
+    /// # Panics
+    ///
+    /// When the connection does not take it.
+    pub fn send_urgent(&self, byte: u8) {
+        let sent = SockRef::from(&self.stream).send_out_of_band(&[byte]);
+        assert_eq!(sent.expect("the connection takes the byte"), 1);
+    }
+
+    /// Half-closes: sends a FIN, and goes on receiving.
+    ///
+    /// # Panics
+    ///
+    /// When the connection is gone.
+    pub fn finish(&self) {
+        self.stream.shutdown(Shutdown::Write).expect("a connected socket");
+    }
+
+    /// Closes with a reset; what was not sent yet is gone.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel refuses.
+    pub fn reset(self) {
+        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("a live socket");
+    }
+
+    /// Sends `bytes`, which an echo server sends back.
+    ///
+    /// # Panics
+    ///
+    /// When what comes back is something else.
+    pub fn round_trip(&mut self, bytes: &[u8]) {
+        self.send(bytes);
+        assert_eq!(self.receive(bytes.len()), bytes, "echo");
+    }
+
+    /// Sends a byte to the other end, `to`, of the same session and one back.
+    ///
+    /// # Panics
+    ///
+    /// When one does not arrive.
+    pub fn exchange(&mut self, to: &mut Self) {
+        self.send(b"?");
+        assert_eq!(to.receive(1), b"?");
+        to.send(b"!");
+        assert_eq!(self.receive(1), b"!");
+    }
+}

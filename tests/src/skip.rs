@@ -1,0 +1,81 @@
+//! What a test needs that may be missing on a machine, and what happens then.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::ringbolt::binary;
+
+/// Something outside of this package that a test needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The built binary of Ringbolt.
+    Binary,
+    /// Python with `websockets`, as `scripts/setup` installs it.
+    Python,
+    /// Node with `ws`, as `scripts/setup` installs it.
+    Node,
+    /// `strace`, allowed to trace.
+    Strace,
+    /// `script`, which runs a program on a terminal of its own.
+    Script,
+}
+
+impl Need {
+    /// What to do about it when it is missing.
+    fn missing(self) -> Option<String> {
+        match self {
+            Self::Binary => (!binary().is_file())
+                .then(|| format!("no {}: cargo build --release -p ringbolt", binary().display())),
+            Self::Python => (!runs(&python(), &["-c", "import websockets"]))
+                .then(|| "no Python with websockets: scripts/setup".into()),
+            Self::Node => (!runs(Path::new("node"), &["--version"])
+                || !package().join("clients/node/node_modules/ws").is_dir())
+            .then(|| "no Node with ws: scripts/setup".into()),
+            Self::Strace => (!runs(Path::new("strace"), &["-o", "/dev/null", "true"]))
+                .then(|| "no strace that may trace: scripts/setup".into()),
+            Self::Script => (!runs(Path::new("script"), &["--version"]))
+                .then(|| "no script (bsdutils): scripts/setup".into()),
+        }
+    }
+}
+
+/// Whether everything in `needs` is there. If not, says so on standard error, past the capture of
+/// the test runner, and adds a line to the file named by `RINGBOLT_SKIPPED`, if any.
+///
+/// # Panics
+///
+/// When something is missing and `RINGBOLT_REQUIRE_ALL=1`.
+pub fn all_there(test: &str, needs: &[Need]) -> bool {
+    let missing: Vec<String> = needs.iter().filter_map(|need| need.missing()).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    let name = std::thread::current().name().unwrap_or(test).to_owned();
+    let line = format!("SKIPPED {name}: {}\n", missing.join("; "));
+    assert!(std::env::var_os("RINGBOLT_REQUIRE_ALL").is_none_or(|value| value != "1"), "{line}");
+    // Not `eprint!`, which the runner would swallow. If that fails there is nobody to tell.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    if let Some(path) = std::env::var_os("RINGBOLT_SKIPPED") {
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("RINGBOLT_SKIPPED");
+    }
+    false
+}
+
+/// This package's folder.
+pub(crate) fn package() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The Python that has `websockets`.
+pub(crate) fn python() -> PathBuf {
+    package().join("../.setup/python/bin/python")
+}
+
+fn runs(program: &Path, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}

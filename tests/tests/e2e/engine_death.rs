@@ -1,0 +1,143 @@
+use ringbolt_tests::{
+    Client, Config, Count, Echo, End, Ringbolt, Server, Signal, ended, herd, kill, need, stopped,
+    until,
+};
+
+/// How often a herd is cut: with what the engine holds at that moment, each is another case.
+const HERDS: usize = 3;
+const CLIENTS: usize = 2_000;
+
+/// Kills the engine and waits for the next one.
+fn replace_engine(ringbolt: &Ringbolt, signal: Signal) {
+    let engine = ringbolt.engine();
+    kill(engine, signal);
+    ringbolt.engine_after(engine);
+}
+
+/// A round trip through a balancer that may just have got a new engine.
+fn serves(ringbolt: &Ringbolt) {
+    Client::default().connect(ringbolt.address()).round_trip(b"x");
+}
+
+/// Goal: the engine may die; the listeners stay, the next engine serves, live sessions are reset and
+/// never ended, and no descriptor is left behind. Method: two sessions, both sides watched, one of
+/// them half-closed; several deaths, by `kill -9` and by abort.
+#[test]
+fn the_next_engine_serves() {
+    need!(Binary);
+    let server = Server::listen();
+    let ringbolt = Ringbolt::start(&Config::new().servers([server.address()]));
+    let session = || {
+        let mut client = Client::default().connect(ringbolt.address());
+        let mut server = server.accept();
+        client.exchange(&mut server);
+        (client, server)
+    };
+    drop(session());
+    for signal in [Signal::SIGKILL, Signal::SIGABRT, Signal::SIGKILL] {
+        let (mut client, mut serving) = session();
+        let (mut half, mut half_serving) = session();
+        half.finish();
+        assert_eq!(half_serving.end(), End::Fin);
+
+        replace_engine(&ringbolt, signal);
+        assert_eq!(client.end(), End::Reset);
+        assert_eq!(serving.end(), End::Reset);
+        assert_eq!(half.end(), End::Reset);
+        half_serving.reset_after_fin();
+
+        drop(session());
+        ringbolt.wait_for_base();
+    }
+}
+
+/// Goal: who waits in a listener's queue while there is no engine is served by the next. Method: the
+/// engine is stopped, so that it accepts nothing; 20 clients connect; then it is killed.
+#[test]
+fn waiting_connections_are_served() {
+    need!(Binary);
+    let echo = Echo::start();
+    let ringbolt = Ringbolt::start(&Config::new().servers([echo.address()]));
+    serves(&ringbolt);
+    let engine = ringbolt.engine();
+    kill(engine, Signal::SIGSTOP);
+    until("the engine is stopped", || stopped(engine).then_some(()));
+    let mut clients: Vec<_> =
+        (0..20).map(|_| Client::default().connect(ringbolt.address())).collect();
+    for client in &mut clients {
+        client.send(b"still there?");
+    }
+    kill(engine, Signal::SIGKILL);
+    for client in &mut clients {
+        assert_eq!(client.receive(12), b"still there?");
+    }
+}
+
+/// Goal: an engine that dies amid 2,000 connects leaves nobody waiting and nothing behind: every
+/// client is echoed or reset, none waits over 10 s, the descriptors are back at base. Method: a herd
+/// that comes at once; the engine is killed after the first echoes, at another count each time.
+#[test]
+fn killed_amid_two_thousand_connects() {
+    need!(Binary);
+    let echo = Echo::start();
+    let ringbolt = Ringbolt::start(&Config::new().servers([echo.address()]));
+    serves(&ringbolt);
+    for (round, signal) in [Signal::SIGKILL, Signal::SIGKILL, Signal::SIGABRT]
+        .into_iter()
+        .cycle()
+        .take(HERDS)
+        .enumerate()
+    {
+        let engine = ringbolt.engine();
+        let after = [1, 100, 700][round % 3];
+        let mut killed = false;
+        let count = herd(CLIENTS, ringbolt.address(), |count| {
+            if !killed && count.done() >= after {
+                kill(engine, signal);
+                killed = true;
+            }
+        });
+        let Count { echoed, reset, .. } = count;
+        assert_eq!(echoed + reset, CLIENTS, "round {round}: {count:?}");
+        assert!(echoed >= after, "round {round}: {count:?}");
+        assert_ne!(ringbolt.engine_after(engine), engine);
+        serves(&ringbolt);
+        until("the server's connections end", || (echo.live() == 0).then_some(()));
+        ringbolt.wait_for_base();
+    }
+}
+
+/// Goal: an engine that keeps dying is started again and again, without limit. Method: 20 deaths in
+/// a row, each as soon as the next engine is seen; then a round trip, and descriptors at base.
+#[test]
+fn a_crash_loop_ends_when_the_crashes_do() {
+    need!(Binary);
+    let echo = Echo::start();
+    let ringbolt = Ringbolt::start(&Config::new().servers([echo.address()]));
+    serves(&ringbolt);
+    for _ in 0..20 {
+        replace_engine(&ringbolt, Signal::SIGKILL);
+    }
+    serves(&ringbolt);
+    ringbolt.wait_for_base();
+}
+
+/// Goal: nobody serves without a supervisor, and its death frees the port. Method: `kill -9` of the
+/// supervisor under a live session: both sides are reset, the engine ends, the port can be bound.
+#[test]
+fn the_engine_ends_with_its_supervisor() {
+    need!(Binary);
+    let server = Server::listen();
+    let mut ringbolt = Ringbolt::start(&Config::new().servers([server.address()]));
+    let engine = ringbolt.engine();
+    let mut client = Client::default().connect(ringbolt.address());
+    let mut serving = server.accept();
+    client.exchange(&mut serving);
+
+    ringbolt.signal(Signal::SIGKILL);
+    ringbolt.wait();
+    until("the engine ends", || ended(engine).then_some(()));
+    assert_eq!(client.end(), End::Reset);
+    assert_eq!(serving.end(), End::Reset);
+    until("the port is free", || std::net::TcpListener::bind(ringbolt.address()).ok());
+}

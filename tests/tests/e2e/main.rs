@@ -1,0 +1,27 @@
+//! End-to-end tests: the built binary, real sockets, the real kernel. One binary, so that it links
+//! once; a module a topic. tests/README.md says which sentence of which issue each test shows.
+
+#![forbid(unsafe_code)]
+
+/// The article's system: WebSocket echo servers in Python, clients in Python and Node.
+mod article;
+/// `ringbolt check`, and what `run` refuses.
+mod check;
+/// Which server a session gets when servers refuse or do not answer.
+mod connect;
+/// What is left after the engine, or the supervisor, was killed.
+mod engine_death;
+/// The harness against itself, without the binary: a check that cannot fail is a defect.
+mod harness;
+/// Start, stop, signals, logs, usage.
+mod lifecycle;
+/// Bounds, and that everything comes back.
+mod limits;
+/// Supervisor, engine and workers, as the kernel sees them.
+mod processes;
+/// Bytes, ends and resets through a session.
+mod relay;
+/// Idle, half-closed, keepalive.
+mod timeouts;
+/// `ringbolt try`.
+mod try_it;
