@@ -34,7 +34,7 @@ pub const TURN_BYTES: usize = 16 * BLOCK;
 pub const SUBMISSION_ENTRIES: u32 = 512;
 
 /// Entries of a worker's completion queue.
-pub const COMPLETION_ENTRIES: u32 = 4096;
+pub const COMPLETION_ENTRIES: u32 = 2048;
 
 /// Descriptors that one session holds: its two sockets.
 pub const DESCRIPTORS_PER_SESSION: u64 = 2;

@@ -75,12 +75,21 @@ impl Door {
     }
 }
 
-/// How to take connections while `free` more sessions are allowed over all of `workers`. Going back
-/// to multishot needs twice the room that leaving it does, so that it is not left again at once.
-pub(crate) fn manner(now: Taking, free: u64, workers: usize) -> Taking {
-    let headroom = workers as u64 * u64::from(COMPLETION_ENTRIES);
-    let enough = if now == Taking::Accepting { headroom } else { 2 * headroom };
+/// How to take connections while `free` more sessions are allowed over all of `workers`, each with
+/// so many `doors`. Going back to multishot needs twice the room that leaving it does, so that it is
+/// not left again at once.
+pub(crate) fn manner(now: Taking, free: u64, workers: usize, doors: usize) -> Taking {
+    // Each multishot may bring one more when the completion queue is full.
+    let headroom = workers as u64 * (u64::from(COMPLETION_ENTRIES) + doors as u64);
+    let enough = if now == Taking::Polling { 2 * headroom } else { headroom };
     if free >= enough { Taking::Accepting } else { Taking::Polling }
+}
+
+/// Whether descriptors or memory have run out, which passes when others end.
+pub(crate) fn is_shortage(errno: Errno) -> bool {
+    const NO_MEMORY: i32 = 12;
+    const NO_BUFFERS: i32 = 105;
+    matches!(errno, Errno::MFILE | Errno::NFILE | Errno(NO_MEMORY | NO_BUFFERS))
 }
 
 /// Whether an accept failed for the sake of one connection only, so that the next may succeed.

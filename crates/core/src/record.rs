@@ -135,10 +135,9 @@ impl Header {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Counts sessions of a dead engine as over. Only between two engines.
+    /// Counts sessions that ended with a dead engine. Only between two engines.
     pub fn lose(&self, sessions: u64) {
         self.lost.fetch_add(sessions, Ordering::Relaxed);
-        self.sessions.fetch_sub(sessions, Ordering::SeqCst);
     }
 
     /// Sets what depends on the number of live sessions right before an engine begins.
@@ -238,7 +237,9 @@ pub struct Session {
     generation: Cell<u32>,
     /// Written last when a session is opened and first when it is released, so that a record whose
     /// phase is not free is whole.
-    phase: Cell<u32>,
+    ///
+    /// An atomic like `spills`: the order of plain stores among themselves is the compiler's.
+    phase: AtomicU32,
     /// Written before the first operation on a socket, taken out before its close is submitted: a
     /// number in a live record is this session's socket and nobody else's.
     sockets: [Cell<Fd>; 2],
@@ -278,7 +279,7 @@ pub struct Session {
     pub received: [Cell<u64>; 2],
     /// Offset and length (16 bits each) of what waits in each direction's spill block. Written after
     /// the bytes are in the block, and after each send from it: it may lag, never lead.
-    spills: [Cell<u32>; 2],
+    spills: [AtomicU32; 2],
     _spare: [u64; 2],
 }
 
@@ -326,12 +327,12 @@ impl Session {
 
     /// The phase; `None` when the number is no phase, which only a survivor can see.
     pub fn phase(&self) -> Option<Phase> {
-        Phase::from_number(self.phase.get())
+        Phase::from_number(self.phase.load(Ordering::Acquire))
     }
 
     /// Enters a phase.
     pub fn set_phase(&self, phase: Phase) {
-        self.phase.set(phase as u32);
+        self.phase.store(phase as u32, Ordering::Release);
     }
 
     /// The descriptor of the client's (0) or the server's (1) socket.
@@ -356,14 +357,15 @@ impl Session {
 
     /// Offset and length of what waits in a direction's spill block.
     pub fn spill(&self, direction: DirectionId) -> (usize, usize) {
-        let word = self.spills[direction as usize].get();
+        let word = self.spills[direction as usize].load(Ordering::Acquire);
         ((word & 0xffff) as usize, (word >> 16) as usize)
     }
 
     /// Writes down what waits in a direction's spill block.
     pub fn set_spill(&self, direction: DirectionId, offset: usize, length: usize) {
         debug_assert!(offset + length <= BLOCK);
-        self.spills[direction as usize].set(offset as u32 | (length as u32) << 16);
+        let word = offset as u32 | (length as u32) << 16;
+        self.spills[direction as usize].store(word, Ordering::Release);
     }
 
     /// Begins a new life of the slot with everything else at rest. The phase stays free.
@@ -377,7 +379,7 @@ impl Session {
         self.header_read.set(0);
         self.header_sent.set(0);
         self.received.iter().for_each(|bytes| bytes.set(0));
-        self.spills.iter().for_each(|spill| spill.set(0));
+        self.spills.iter().for_each(|spill| spill.store(0, Ordering::Relaxed));
     }
 
     /// Ends the slot's life: no completion that carries the old generation is believed any more.

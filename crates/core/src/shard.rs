@@ -67,6 +67,8 @@ pub struct Shard<'r> {
     tickets: Vec<u32>,
     /// No new sessions.
     draining: bool,
+    /// And no sessions at all.
+    stopped: bool,
 }
 
 impl<'r> Shard<'r> {
@@ -86,6 +88,7 @@ impl<'r> Shard<'r> {
             run_list: VecDeque::with_capacity(capacity as usize),
             tickets: vec![0; snapshot.pools.len()],
             draining: false,
+            stopped: false,
             snapshot,
             place,
         }
@@ -146,6 +149,7 @@ impl<'r> Shard<'r> {
     /// Resets every session, and takes no new ones.
     pub fn stop<K: Kernel>(&mut self, kernel: &mut K, now: Instant) {
         self.draining = true;
+        self.stopped = true;
         self.doors.iter_mut().for_each(|door| door.ready = false);
         self.tend_doors(kernel, now);
         for slot in 0..self.slab.used() {

@@ -19,6 +19,7 @@ pub(crate) fn run(control: Control) {
     tokio_uring::start(async move {
         let mut troubles = Troubles::watch(&control);
         let mut ticks = interval(LOOK);
+        control.is_up();
         loop {
             ticks.tick().await;
             troubles.tell();

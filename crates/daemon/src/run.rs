@@ -25,12 +25,16 @@ pub(crate) fn run(path: &Path, end_with_parent: bool) -> ExitCode {
         checked.errors.into_iter().chain(checked.not_available).collect();
     let source = Source::new(&name, &text);
     let colour = std::io::stderr().is_terminal();
-    eprint!("{}", pictures(&source, &checked.warnings, colour));
     let Some(spec) = checked.spec.filter(|_| refused.is_empty()) else {
+        eprint!("{}", pictures(&source, &checked.warnings, colour));
         eprint!("{}", pictures(&source, &refused, colour));
         return ExitCode::from(1);
     };
     log::open(spec.global.log);
+    for warning in &checked.warnings {
+        let line = source.position(warning).map(|place| place.line);
+        warn!(file = name, line, "{}", warning.message);
+    }
     let launch =
         Launch { text: &text, parse: &parse, control: control::run, notice: &|it| tell(it) };
     match supervise(launch) {

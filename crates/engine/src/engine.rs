@@ -35,6 +35,34 @@ pub struct Control {
     pub counted: Vec<Counted<'static>>,
     /// Addresses that clients connect to.
     pub addresses: Vec<SocketAddr>,
+    pub(crate) starting: Arc<Starting>,
+}
+
+impl Control {
+    /// Says that the control thread is at work. The engine is ready when all its threads are.
+    pub fn is_up(&self) {
+        self.starting.one_is_up();
+    }
+}
+
+/// Threads of an engine that are not at work yet.
+#[derive(Debug)]
+pub(crate) struct Starting {
+    left: AtomicUsize,
+    ready: Arc<EventFd>,
+}
+
+impl Starting {
+    /// Of so many threads; the last one rings `ready`.
+    pub(crate) fn new(threads: usize, ready: Arc<EventFd>) -> Arc<Self> {
+        Arc::new(Self { left: AtomicUsize::new(threads), ready })
+    }
+
+    fn one_is_up(&self) {
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let _ = self.ready.write(1);
+        }
+    }
 }
 
 /// Everything an engine starts with.
@@ -50,8 +78,6 @@ pub(crate) struct Engine<'a> {
     pub(crate) drain_timeout: Option<Duration>,
     /// Written when there is something to look at: an order in the header, a worker that ended.
     pub(crate) bell: &'a EventFd,
-    /// Written once every worker takes connections.
-    pub(crate) ready: &'a EventFd,
 }
 
 impl Engine<'_> {
@@ -77,12 +103,13 @@ impl Engine<'_> {
         let mailboxes: Arc<[Mailbox]> =
             (0..workers).map(|_| Mailbox::new()).collect::<io::Result<Vec<_>>>()?.into();
         let running = AtomicUsize::new(workers);
-        let starting = AtomicUsize::new(workers);
-        let (bell, ready) = (self.bell, self.ready);
+        let bell = self.bell;
         let cores = core_numbers();
         thread::scope(|scope| {
             for (number, (part, doors)) in self.parts.into_iter().zip(self.doors).enumerate() {
+                let waiting = self.waiting.iter().skip(number).step_by(workers).copied().collect();
                 let worker = Worker {
+                    waiting,
                     number,
                     core: cores[number % cores.len()],
                     header: self.control.header,
@@ -94,29 +121,27 @@ impl Engine<'_> {
                     doors,
                     mailboxes: mailboxes.clone(),
                 };
-                let (running, starting) = (&running, &starting);
+                let (running, starting) = (&running, self.control.starting.clone());
                 let thread = thread::Builder::new().name(format!("worker-{number}"));
-                thread.spawn_scoped(scope, move || {
-                    let ended = worker.run(|| {
-                        if starting.fetch_sub(1, Ordering::AcqRel) == 1 {
-                            let _ = ready.write(1);
-                        }
-                    });
+                let started = thread.spawn_scoped(scope, move || {
+                    let ended = worker.run(|| starting.one_is_up());
                     // A worker that cannot go on takes the engine with it: half an engine would
                     // leave half of the clients waiting.
                     ended.expect("a worker's ring works");
                     running.fetch_sub(1, Ordering::AcqRel);
                     let _ = bell.write(1);
-                })?;
-            }
-            for (turn, (socket, listener)) in self.waiting.into_iter().enumerate() {
-                mailboxes[turn % workers].send(Order::TakeOver(socket, listener));
+                });
+                // Not an error to return: the scope would wait for the workers that did start.
+                started.expect("a worker's thread starts");
             }
             let control = (self.control_thread, self.control.clone());
-            thread::Builder::new().name("control".into()).spawn(move || control.0(control.1))?;
+            let thread = thread::Builder::new().name("control".into());
+            thread.spawn(move || control.0(control.1)).expect("the control thread starts");
             let header = self.control.header;
             obey(header, bell, &mailboxes, &running, self.drain_timeout)
-        })
+                .expect("an eventfd can be waited for");
+        });
+        Ok(())
     }
 }
 

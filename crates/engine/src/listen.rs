@@ -4,7 +4,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::IntoRawFd;
 use std::time::Duration;
 
 use ringbolt_core::kernel::Fd;
@@ -27,7 +27,8 @@ pub(crate) struct Door {
 struct Group {
     addr: SocketAddr,
     listener: u16,
-    sockets: Vec<OwnedFd>,
+    /// Numbers, not owners: a drain closes them through the shared table, from the engine.
+    sockets: Vec<Fd>,
 }
 
 /// All listening sockets.
@@ -63,12 +64,14 @@ impl Listening {
     pub(crate) fn doors(&self, worker: usize) -> Vec<Door> {
         self.0
             .iter()
-            .map(|group| Door {
-                socket: group.sockets[worker].as_raw_fd(),
-                listener: group.listener,
-            })
+            .map(|group| Door { socket: group.sockets[worker], listener: group.listener })
             .filter(|door| is_listening(door.socket))
             .collect()
+    }
+
+    /// Whether a number is one of ours and still what it was.
+    pub(crate) fn contains(&self, fd: Fd) -> bool {
+        self.0.iter().any(|group| group.sockets.contains(&fd)) && is_listening(fd)
     }
 
     /// The listener whose address a connection came by.
@@ -99,9 +102,10 @@ impl Group {
         let failed = |error| StartError::Bind { addr, error };
         let first = listen(addr, backlog, keepalive).map_err(failed)?;
         let taken = first.local_addr().map_err(failed)?.as_socket().unwrap_or(addr);
-        let mut sockets = vec![first.into()];
+        let mut sockets = vec![first.into_raw_fd()];
         for _ in 1..workers {
-            sockets.push(listen(taken, backlog, keepalive).map_err(failed)?.into());
+            let socket = listen(taken, backlog, keepalive).map_err(failed)?;
+            sockets.push(socket.into_raw_fd());
         }
         Ok(Self { addr: taken, listener, sockets })
     }

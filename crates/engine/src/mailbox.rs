@@ -5,7 +5,6 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use crossbeam::queue::SegQueue;
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use ringbolt_core::kernel::Fd;
 
 /// What a worker is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +13,6 @@ pub(crate) enum Order {
     Drain,
     /// Reset what is left and end.
     Stop,
-    /// Serve a connection that a dead engine had accepted, on a listener.
-    TakeOver(Fd, u16),
 }
 
 /// A worker's letter box.

@@ -10,18 +10,21 @@ use nix::unistd::close;
 use ringbolt_core::kernel::Fd;
 
 use crate::listen::Listening;
-use crate::socket::{connection_addr, is_listening, is_untouched};
+use crate::socket::{connection_addr, is_untouched};
 
 /// Every descriptor number that is open in this process.
 pub(crate) fn open_descriptors() -> io::Result<BTreeSet<Fd>> {
-    let entries: Vec<_> = fs::read_dir("/proc/self/fd")?.collect::<Result<_, _>>()?;
-    let numbers = entries.iter().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    // The listing's own descriptor is among them and is closed by now.
-    Ok(numbers.filter(|fd| fs::exists(format!("/proc/self/fd/{fd}")).unwrap_or(false)).collect())
+    let mut numbers: Vec<Fd> = Vec::new();
+    for entry in fs::read_dir("/proc/self/fd")? {
+        numbers.extend(entry?.file_name().to_str().and_then(|name| name.parse::<Fd>().ok()));
+    }
+    // The listing's own descriptor is among them, and is closed by now: an entry would keep it.
+    let open = |fd: &Fd| fs::exists(format!("/proc/self/fd/{fd}")).unwrap_or(false);
+    Ok(numbers.into_iter().filter(open).collect())
 }
 
-/// Closes every descriptor that is not the supervisor's own, not a listening socket and not in
-/// `named`. Connections that had been accepted and not yet looked at are kept: they are returned
+/// Closes every descriptor that is not the supervisor's own, not one of its listening sockets and
+/// not in `named`. Connections that had been accepted and not yet looked at are kept: they are returned
 /// with their listener, to be served by the next engine.
 pub(crate) fn sweep(
     own: &BTreeSet<Fd>,
@@ -30,7 +33,7 @@ pub(crate) fn sweep(
 ) -> io::Result<Vec<(Fd, u16)>> {
     let mut waiting = Vec::new();
     for fd in open_descriptors()? {
-        if own.contains(&fd) || named.contains(&fd) || is_listening(fd) {
+        if own.contains(&fd) || named.contains(&fd) || listening.contains(fd) {
             continue;
         }
         let listener = connection_addr(fd).and_then(|local| listening.listener_of(local));

@@ -45,8 +45,9 @@ pub(crate) struct Submissions<'a> {
     /// Addresses and time limits of the connects that are queued; the kernel copies them when it
     /// takes the submission, so they stay until the queue has been emptied.
     connects: Vec<(SockAddr, Timespec)>,
-    /// Where the read of the mailbox's counter puts it; read by nobody.
-    wake_count: Box<u64>,
+    /// Where the read of the mailbox's counter puts it; read by nobody. It is never freed, since the
+    /// read may be in flight until the process ends.
+    wake_count: &'static mut u64,
 }
 
 impl std::fmt::Debug for Submissions<'_> {
@@ -59,7 +60,7 @@ impl<'a> Submissions<'a> {
     pub(crate) fn new(submitter: Submitter<'a>, queue: SubmissionQueue<'a>) -> Self {
         // Room for as many connects as the queue holds, so that none is moved while it is queued.
         let connects = Vec::with_capacity(SUBMISSION_ENTRIES as usize);
-        Self { submitter, queue, connects, wake_count: Box::new(0) }
+        Self { submitter, queue, connects, wake_count: Box::leak(Box::new(0)) }
     }
 
     /// Hands everything queued to the kernel and waits.
@@ -115,6 +116,7 @@ impl<'a> Submissions<'a> {
     pub(crate) fn connect(&mut self, fd: RawFd, to: SocketAddr, limit: Duration, token: Token) {
         // A link holds only within one submission, so there must be room for both.
         self.make_room(2);
+        assert!(self.connects.len() < self.connects.capacity(), "addresses stay where they are");
         self.connects.push((SockAddr::from(to), Timespec::from(limit)));
         let Some((addr, limit)) = self.connects.last() else { return };
         let connect = opcode::Connect::new(Fd(fd), addr.as_ptr().cast(), addr.len())
@@ -155,25 +157,28 @@ impl<'a> Submissions<'a> {
         self.make_room(1);
         // SAFETY: what an entry points to outlives the submission: connect addresses and limits lie
         // in `connects`, which is not grown beyond its capacity and is cleared only when the queue
-        // is empty; the event's counter is boxed and lives as long as the ring. Descriptors are
+        // is empty; the event's counter is never freed. Descriptors are
         // closed only after their last completion, which `shard` sees to.
         let pushed = unsafe { self.queue.push(&entry) };
         assert!(pushed.is_ok(), "room was made in the submission queue");
     }
 
-    /// Submits early when the queue has no room for `entries` more.
+    /// Submits early when the queue, or the list of addresses that it points to, has no room for
+    /// `entries` more.
     fn make_room(&mut self, entries: usize) {
-        while self.queue.capacity() - self.queue.len() < entries {
+        while self.queue.capacity() - self.queue.len() < entries
+            || self.connects.len() == self.connects.capacity()
+        {
             self.queue.sync();
             let queued = self.queue.len() as u32;
             // SAFETY: as in `enter_ring`; nothing is waited for.
             let submitted = unsafe { self.submitter.enter::<libc::sigset_t>(queued, 0, 0, None) };
+            // The kernel refuses only while it has no memory, and then some later try succeeds.
+            let _ = submitted;
             self.queue.sync();
             if self.queue.is_empty() {
                 self.connects.clear();
             }
-            // The kernel refuses only while it has no memory, and then some later try succeeds.
-            let _ = submitted;
         }
     }
 }

@@ -18,12 +18,13 @@ use nix::unistd::Pid;
 use ringbolt_core::kernel::Fd;
 use ringbolt_core::limits::{SESSIONS_MAX, sessions_for};
 use ringbolt_core::record::{Command, Extent, Part};
+use ringbolt_core::session::{Phase, Side};
 use ringbolt_core::snapshot::Snapshot;
 use ringbolt_core::spec::{Place, Spec};
 use ringbolt_core::time::Instant;
 
 use crate::clock;
-use crate::engine::{Control, Engine};
+use crate::engine::{Control, Engine, Starting};
 use crate::listen::Listening;
 use crate::machine::{cores, raise_descriptor_limit};
 use crate::orphans::{open_descriptors, sweep};
@@ -140,8 +141,8 @@ struct Supervisor<'a> {
     resolved: BTreeMap<(String, u16), SocketAddr>,
     signals: SignalFd,
     bell: EventFd,
-    ready: EventFd,
-    /// Open before the first engine was cloned.
+    ready: Arc<EventFd>,
+    /// Open before the first engine was cloned, beside the listening sockets.
     own: BTreeSet<Fd>,
     engine: Option<Running>,
     /// Connections for the next engine.
@@ -177,7 +178,8 @@ impl<'a> Supervisor<'a> {
             || EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
         let bell = event().map_err(|errno| StartError::system("event")(errno.into()))?;
         let ready = event().map_err(|errno| StartError::system("event")(errno.into()))?;
-        let own = open_descriptors().map_err(StartError::system("list of descriptors"))?;
+        let mut own = open_descriptors().map_err(StartError::system("list of descriptors"))?;
+        own.retain(|fd| !listening.contains(*fd));
         debug_assert!(own.contains(&memory.fd()) && own.contains(&text.fd()));
         Ok(Self {
             launch,
@@ -189,7 +191,7 @@ impl<'a> Supervisor<'a> {
             resolved,
             signals,
             bell,
-            ready,
+            ready: Arc::new(ready),
             own,
             engine: None,
             waiting: Vec::new(),
@@ -227,6 +229,7 @@ impl<'a> Supervisor<'a> {
     fn start_engine(&mut self) -> Result<(), StartError> {
         match self.clone_engine() {
             Ok(pid) => {
+                self.waiting.clear();
                 self.engine = Some(Running { pid, since: clock::now() });
                 Ok(())
             }
@@ -252,12 +255,14 @@ impl<'a> Supervisor<'a> {
             gauges: region.gauges,
             counted: region.stats.clone(),
             addresses: self.listening.addresses(),
+            // Every worker, and the control thread.
+            starting: Starting::new(self.extent.workers + 1, self.ready.clone()),
         };
         let doors = (0..self.extent.workers).map(|worker| self.listening.doors(worker)).collect();
-        let waiting = std::mem::take(&mut self.waiting);
-        let (bell, ready) = (&self.bell, &self.ready);
+        let bell = &self.bell;
         let (capacity, control_thread) = (self.extent.capacity, self.launch.control);
         let parts = &mut region.parts;
+        let waiting = &self.waiting;
         clone_with_shared_descriptors(|| {
             let engine = Engine {
                 control,
@@ -266,10 +271,9 @@ impl<'a> Supervisor<'a> {
                 parts: std::mem::take(parts),
                 capacity,
                 doors,
-                waiting,
+                waiting: waiting.clone(),
                 drain_timeout: spec.global.drain_timeout,
                 bell,
-                ready,
             };
             engine.run()
         })
@@ -376,10 +380,13 @@ impl<'a> Supervisor<'a> {
         if clock::now().since(engine.since) > LIVED {
             self.pause = PAUSE_FIRST;
         }
-        let lost = self.forget_sessions();
+        let live = self.forget_sessions();
         // No number is left in a record, so everything that is not ours is closed, which resets it.
         let named = BTreeSet::new();
         self.waiting = sweep(&self.own, &named, &self.listening).unwrap_or_default();
+        let kept = self.waiting.iter().filter(|(fd, _)| live.contains(fd)).count();
+        let lost = (live.len() - kept) as u64;
+        self.memory.region.header.lose(lost);
         (self.launch.notice)(&Notice::EngineDied {
             pid: engine.pid.as_raw(),
             how: status_in_words(status),
@@ -393,21 +400,23 @@ impl<'a> Supervisor<'a> {
         self.back_off();
     }
 
-    /// Takes every live session off the records. Returns how many there were.
-    fn forget_sessions(&mut self) -> u64 {
+    /// Takes every live session off the records. Returns their clients' sockets, but for those that
+    /// were over already.
+    fn forget_sessions(&mut self) -> BTreeSet<Fd> {
         let region = &mut self.memory.region;
-        let mut lost = 0;
+        let mut live = BTreeSet::new();
         for bytes in &mut region.parts {
             let Ok(part) = Part::view(bytes, self.extent.capacity) else { continue };
             for (_, session) in part.live() {
+                if session.phase() != Some(Phase::Closing) {
+                    live.insert(session.socket(Side::Client as usize));
+                }
                 session.end();
-                lost += 1;
             }
             part.journal.clear();
         }
         region.gauges.iter().for_each(|gauge| gauge.clear());
-        region.header.lose(lost);
-        lost
+        live
     }
 
     fn back_off(&mut self) {

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use ringbolt_core::kernel::Fd;
 use ringbolt_core::record::{Command, Counted, Header, Part, ServerGauge};
 use ringbolt_core::shard::{Place, Shard};
 use ringbolt_core::snapshot::Snapshot;
@@ -29,6 +30,8 @@ pub(crate) struct Worker {
     pub(crate) capacity: u32,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) doors: Vec<Door>,
+    /// Connections, with their listeners, that the engine before had accepted and not looked at.
+    pub(crate) waiting: Vec<(Fd, u16)>,
     pub(crate) mailboxes: Arc<[Mailbox]>,
 }
 
@@ -61,6 +64,9 @@ impl Worker {
         let mut now = clock::now();
         let mut shard = Shard::new(place, self.snapshot, doors, now);
         kernel.ring.read_event(kernel.mailboxes[number].event(), WAKE);
+        for (socket, listener) in self.waiting {
+            shard.take_over(&mut kernel, socket, listener, now);
+        }
         if self.header.command() == Command::Drain {
             shard.drain(&mut kernel, now);
         }
@@ -96,7 +102,6 @@ fn take_orders(shard: &mut Shard<'_>, kernel: &mut RingKernel<'_>, number: usize
         match order {
             Order::Drain => shard.drain(kernel, now),
             Order::Stop => shard.stop(kernel, now),
-            Order::TakeOver(socket, listener) => shard.take_over(kernel, socket, listener, now),
         }
     }
 }

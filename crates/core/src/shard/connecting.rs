@@ -4,6 +4,7 @@
 use crate::close::Cause;
 use crate::kernel::{Errno, Kernel, NO_FD};
 use crate::key::Key;
+use crate::listener::is_shortage;
 use crate::mapping::Question;
 use crate::record::Session;
 use crate::session::{Phase, Side, Watch};
@@ -14,11 +15,11 @@ use crate::token::{Op, Token};
 
 impl Shard<'_> {
     /// Begins the first attempt of a session.
-    pub(super) fn connect_first<K: Kernel>(&mut self, kernel: &mut K, slot: u32) {
+    pub(super) fn connect_first<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
         let pool = self.session(slot).pool.get();
         let ticket = &mut self.tickets[pool as usize];
         *ticket = ticket.wrapping_add(1);
-        self.connect_next(kernel, slot, Cause::NoServer);
+        self.connect_next(kernel, slot, Cause::NoServer, now);
     }
 
     pub(super) fn connect_completed<K: Kernel>(
@@ -46,7 +47,7 @@ impl Shard<'_> {
             // has room for one attempt at a time.
             Some(Phase::Connecting) if !slot.connecting && !slot.connect_timing => {
                 let errno = Errno(-slot.connect_result);
-                self.connect_failed(kernel, token.slot, errno);
+                self.connect_failed(kernel, token.slot, errno, now);
             }
             Some(Phase::Free | Phase::Connecting | Phase::Relaying | Phase::Flushing) | None => {}
         }
@@ -61,15 +62,28 @@ impl Shard<'_> {
     }
 
     /// Begins the next attempt; when there is none, ends the session for the reason `otherwise`.
-    fn connect_next<K: Kernel>(&mut self, kernel: &mut K, slot: u32, otherwise: Cause) {
+    fn connect_next<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        slot: u32,
+        otherwise: Cause,
+        now: Instant,
+    ) {
         let session = self.session(slot);
         let pool = &self.snapshot.pools[session.pool.get() as usize];
         let Some(index) = self.choose(session, pool) else {
             return self.close(kernel, slot, otherwise);
         };
         let server = &pool.servers[index];
-        let Ok(socket) = kernel.open(server.addr, pool.keepalive) else {
-            return self.close(kernel, slot, Cause::LocalFault);
+        let socket = match kernel.open(server.addr, pool.keepalive) {
+            Ok(socket) => socket,
+            Err(errno) => {
+                if is_shortage(errno) {
+                    // Whoever is accepted now would fare no better; in the queue they can wait.
+                    self.pause_accepting(now);
+                }
+                return self.close(kernel, slot, Cause::LocalFault);
+            }
         };
         session.server.set(index as u16);
         session.gauge.set(server.gauge);
@@ -118,7 +132,7 @@ impl Shard<'_> {
         self.relay(kernel, slot, now);
     }
 
-    fn connect_failed<K: Kernel>(&mut self, kernel: &mut K, slot: u32, errno: Errno) {
+    fn connect_failed<K: Kernel>(&mut self, kernel: &mut K, slot: u32, errno: Errno, now: Instant) {
         let session = self.session(slot);
         let gauge = session.gauge.get() as usize;
         let cause = match errno {
@@ -136,6 +150,6 @@ impl Shard<'_> {
         session.set_socket(Side::Server as usize, NO_FD);
         kernel.close(socket);
         self.slots[slot as usize].watches[Side::Server as usize] = Watch::FRESH;
-        self.connect_next(kernel, slot, cause);
+        self.connect_next(kernel, slot, cause, now);
     }
 }

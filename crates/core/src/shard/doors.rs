@@ -83,7 +83,9 @@ impl Shard<'_> {
         if self.doors[index].retry_at.is_some_and(|at| at <= now) {
             self.doors[index].retry_at = None;
         }
-        let wanted = manner(self.doors[index].taking, self.free_places(), self.place.workers);
+        let count = self.doors.len();
+        let taking = self.doors[index].taking;
+        let wanted = manner(taking, self.free_places(), self.place.workers, count);
         let door = &mut self.doors[index];
         match door.taking {
             Taking::Paused if self.draining || door.retry_at.is_some() => {}
@@ -96,7 +98,9 @@ impl Shard<'_> {
                     kernel.poll(door.socket, door.token(Op::PollDoor));
                 }
             }
-            Taking::Accepting | Taking::Polling if self.draining || door.taking != wanted => {
+            Taking::Accepting | Taking::Polling
+                if self.draining || door.retry_at.is_some() || door.taking != wanted =>
+            {
                 let op = if door.taking == Taking::Accepting { Op::Accept } else { Op::PollDoor };
                 door.taking = Taking::Ending;
                 kernel.cancel(door.token(op));
@@ -139,6 +143,10 @@ impl Shard<'_> {
     /// Opens a session for an accepted connection whose place in the total is taken.
     fn open<K: Kernel>(&mut self, kernel: &mut K, socket: Fd, listener: u16, now: Instant) {
         self.place.counted.worker.accepted.add(1);
+        if self.stopped {
+            self.place.counted.worker.vanished.add(1);
+            return self.refuse(kernel, socket);
+        }
         let Ok(peer) = kernel.peer(socket) else {
             // Reset before it could be looked at.
             self.place.counted.worker.vanished.add(1);
@@ -171,7 +179,13 @@ impl Shard<'_> {
         session.active_at.set(now.as_nanos());
         session.set_phase(Phase::Connecting);
         self.watch(kernel, slot, Side::Client);
-        self.connect_first(kernel, slot);
+        self.connect_first(kernel, slot, now);
+    }
+
+    /// Takes no connections for a moment, because there is nothing to serve them with.
+    pub(super) fn pause_accepting(&mut self, now: Instant) {
+        self.doors.iter_mut().for_each(|door| door.back_off(now));
+        self.place.counted.worker.accept_pauses.add(1);
     }
 
     fn refuse<K: Kernel>(&self, kernel: &mut K, socket: Fd) {

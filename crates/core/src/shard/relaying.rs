@@ -49,8 +49,13 @@ impl<'r> Shard<'r> {
         let limit = if half_closed { Some(listener.fin_timeout) } else { listener.idle_timeout };
         let Some(limit) = limit else { return };
         let due = Instant::from_nanos(session.active_at.get()) + limit;
+        let queued = queued(kernel, session);
+        let before = core::mem::replace(&mut self.slots[slot as usize].queued_bytes, queued);
         if due > now {
             self.timers.set(slot, due);
+        } else if queued < before {
+            // Nothing comes in, but a slow receiver still takes what was written.
+            self.timers.set(slot, now + limit);
         } else {
             let cause = if half_closed { Cause::FinTimeout } else { Cause::IdleTimeout };
             self.close(kernel, slot, cause);
@@ -86,15 +91,17 @@ impl<'r> Shard<'r> {
     fn judge<K: Kernel>(&mut self, kernel: &mut K, slot: u32, again: bool, now: Instant) {
         let session = self.session(slot);
         for side in Side::BOTH {
-            // What sent a reset takes nothing any more.
-            if session.is(Flags::BROKEN, side.outgoing()) {
+            // What sent a reset takes nothing any more, also when it had ended before.
+            let reset_after_end = session.is(Flags::ENDED, side.outgoing())
+                && self.slots[slot as usize].watches[side as usize].broken;
+            if reset_after_end || session.is(Flags::BROKEN, side.outgoing()) {
                 session.mark(Flags::FAILED, side.other().outgoing());
             }
         }
         let broken = Side::BOTH.map(|side| self.is_broken(session, side));
         let side = match broken {
             [false, false] if self.has_ended(session) => return self.close_orderly(kernel, slot),
-            [false, false] => return self.go_on(slot, again, now),
+            [false, false] => return self.go_on(kernel, slot, again, now),
             [true, true] => {
                 let cause = self.slots[slot as usize].cause;
                 let known = cause != Cause::Ended;
@@ -114,22 +121,25 @@ impl<'r> Shard<'r> {
         } else {
             let unread = self.slots[slot as usize].watches[side as usize].readable;
             let waiting = session.spill(side.outgoing()).1 > 0;
-            self.go_on(slot, again || (unread && !waiting), now);
+            self.go_on(kernel, slot, again || (unread && !waiting), now);
         }
     }
 
     /// The session has another turn, now or when something happens.
-    fn go_on(&mut self, slot: u32, again: bool, now: Instant) {
+    fn go_on<K: Kernel>(&mut self, kernel: &mut K, slot: u32, again: bool, now: Instant) {
         let session = self.session(slot);
+        let broken = Side::BOTH.into_iter().any(|side| self.is_broken(session, side));
         let state = &mut self.slots[slot as usize];
         if again && !state.queued {
             state.queued = true;
             self.run_list.push_back(slot);
         }
         let ending = DirectionId::BOTH.iter().any(|id| session.is(Flags::ENDED, *id))
-            || state.watches.iter().any(|watch| watch.broken);
+            || state.watches.iter().any(|watch| watch.broken)
+            || broken;
         if ending && !state.half_closed {
             state.half_closed = true;
+            state.queued_bytes = queued(kernel, session);
             let fin = self.snapshot.listeners[session.listener.get() as usize].fin_timeout;
             self.timers.set(slot, now + fin);
         }
@@ -168,4 +178,10 @@ impl<'r> Shard<'r> {
         let done = |id| session.is(Flags::ENDED, id) && session.is(Flags::SHUT, id);
         DirectionId::BOTH.into_iter().all(done)
     }
+}
+
+/// Bytes that either peer has not acknowledged.
+fn queued(kernel: &mut impl Kernel, session: &Session) -> u64 {
+    let mut of = |side| u64::from(kernel.unacknowledged(session.socket(side as usize)));
+    Side::BOTH.into_iter().map(&mut of).sum()
 }

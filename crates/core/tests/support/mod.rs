@@ -92,6 +92,27 @@ pub(crate) struct MemoryKernel {
     pub(crate) open_fails: bool,
     pub(crate) listener_closed: bool,
     pub(crate) wakes: usize,
+    pub(crate) accept_fails: bool,
+    pub(crate) cancels: usize,
+    pub(crate) probe: Option<Probe>,
+}
+
+/// Looks at the region whenever the shard calls into the kernel.
+pub(crate) struct Probe(pub(crate) Box<dyn Fn(Call)>);
+
+impl std::fmt::Debug for Probe {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Probe")
+    }
+}
+
+/// A call that a survivor could find half done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Call {
+    Receive(Fd),
+    ShutDown(Fd),
+    Close(Fd),
+    Connect(Fd),
 }
 
 pub(crate) const LISTENER: Fd = 3;
@@ -194,6 +215,19 @@ impl MemoryKernel {
         !self.completions.is_empty()
     }
 
+    fn tell(&self, call: Call) {
+        if let Some(Probe(look)) = &self.probe {
+            look(call);
+        }
+    }
+
+    /// The kernel ends a poll by itself, as an overflow of the completion queue does.
+    pub(crate) fn poll_ends(&mut self, fd: Fd) {
+        if let Some(token) = self.sockets.get_mut(&fd).and_then(|socket| socket.poll.take()) {
+            self.completions.push((token, 0, false));
+        }
+    }
+
     fn edge(&mut self, fd: Fd) {
         let Some(socket) = self.sockets.get(&fd) else { return };
         if let Some(token) = socket.poll {
@@ -212,6 +246,7 @@ impl Kernel for MemoryKernel {
     }
 
     fn connect(&mut self, fd: Fd, to: SocketAddr, _timeout: Duration, token: Token) {
+        self.tell(Call::Connect(fd));
         let limit = token.with(Op::ConnectTimeout);
         let result = match self.answers.get(&to).copied().unwrap_or(Answer::Accepts) {
             Answer::Accepts => 0,
@@ -235,6 +270,7 @@ impl Kernel for MemoryKernel {
     }
 
     fn cancel(&mut self, token: Token) {
+        self.cancels += 1;
         let ended = if self.accepting == Some(token) {
             self.accepting = None;
             true
@@ -260,6 +296,7 @@ impl Kernel for MemoryKernel {
             self.listener_closed = true;
             return;
         }
+        self.tell(Call::Close(fd));
         let socket = self.socket(fd);
         assert!(socket.poll.is_none(), "{fd} is closed while its poll is in flight");
         let clean = socket.forgiven && socket.read == socket.sent_by_peer.len();
@@ -271,6 +308,9 @@ impl Kernel for MemoryKernel {
     }
 
     fn accept_now(&mut self, _listener: Fd) -> Result<Fd, Errno> {
+        if self.accept_fails && !self.queue.is_empty() {
+            return Err(Errno::MFILE);
+        }
         self.queue.pop_front().ok_or(Errno::AGAIN)
     }
 
@@ -291,6 +331,7 @@ impl Kernel for MemoryKernel {
     }
 
     fn receive(&mut self, fd: Fd, into: &[Cell<u8>]) -> Result<usize, Errno> {
+        self.tell(Call::Receive(fd));
         let socket = self.socket(fd);
         let mut end = socket.sent_by_peer.len();
         if let Some(mark) = socket.urgent.filter(|mark| *mark > socket.read) {
@@ -328,6 +369,7 @@ impl Kernel for MemoryKernel {
     }
 
     fn shut_down(&mut self, fd: Fd) -> Result<(), Errno> {
+        self.tell(Call::ShutDown(fd));
         let mate = self.socket(fd).mate.expect("shut down before a mate is known");
         let source = &self.sockets[&mate];
         assert!(source.peer_fin, "a FIN for {fd} that nobody sent");
