@@ -3,8 +3,9 @@
 //! for ever.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsRawFd;
 
 use nix::unistd::close;
 use ringbolt_core::kernel::Fd;
@@ -21,6 +22,33 @@ pub(crate) fn open_descriptors() -> io::Result<BTreeSet<Fd>> {
     // The listing's own descriptor is among them, and is closed by now: an entry would keep it.
     let open = |fd: &Fd| fs::exists(format!("/proc/self/fd/{fd}")).unwrap_or(false);
     Ok(numbers.into_iter().filter(open).collect())
+}
+
+/// A descriptor kept in reserve. An engine that dies with the table full leaves none for the listing
+/// that a sweep begins with.
+#[derive(Debug)]
+pub(crate) struct Spare(Option<File>);
+
+impl Spare {
+    /// Opens it.
+    pub(crate) fn open() -> io::Result<Self> {
+        File::open("/dev/null").map(|file| Self(Some(file)))
+    }
+
+    /// Gives it up for the time of a sweep, after which there is room for it again.
+    pub(crate) fn lend<T>(
+        &mut self,
+        own: &mut BTreeSet<Fd>,
+        sweep: impl FnOnce(&BTreeSet<Fd>) -> T,
+    ) -> T {
+        if let Some(file) = self.0.take() {
+            own.remove(&file.as_raw_fd());
+        }
+        let swept = sweep(own);
+        self.0 = File::open("/dev/null").ok();
+        own.extend(self.0.as_ref().map(AsRawFd::as_raw_fd));
+        swept
+    }
 }
 
 /// Closes every descriptor that is not the supervisor's own, not one of its listening sockets and

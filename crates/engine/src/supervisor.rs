@@ -27,7 +27,7 @@ use crate::clock;
 use crate::engine::{Control, Engine, Starting};
 use crate::listen::Listening;
 use crate::machine::{cores, raise_descriptor_limit};
-use crate::orphans::{open_descriptors, sweep};
+use crate::orphans::{Spare, open_descriptors, sweep};
 use crate::process::{clone_with_shared_descriptors, status_in_words};
 use crate::region::{AcceptedText, SessionMemory};
 use crate::ring;
@@ -144,6 +144,7 @@ struct Supervisor<'a> {
     ready: Arc<EventFd>,
     /// Open before the first engine was cloned, beside the listening sockets.
     own: BTreeSet<Fd>,
+    spare: Spare,
     engine: Option<Running>,
     /// Connections for the next engine.
     waiting: Vec<(Fd, u16)>,
@@ -178,6 +179,7 @@ impl<'a> Supervisor<'a> {
             || EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
         let bell = event().map_err(|errno| StartError::system("event")(errno.into()))?;
         let ready = event().map_err(|errno| StartError::system("event")(errno.into()))?;
+        let spare = Spare::open().map_err(StartError::system("spare descriptor"))?;
         let mut own = open_descriptors().map_err(StartError::system("list of descriptors"))?;
         own.retain(|fd| !listening.contains(*fd));
         debug_assert!(own.contains(&memory.fd()) && own.contains(&text.fd()));
@@ -193,6 +195,7 @@ impl<'a> Supervisor<'a> {
             bell,
             ready: Arc::new(ready),
             own,
+            spare,
             engine: None,
             waiting: Vec::new(),
             pause: PAUSE_FIRST,
@@ -383,7 +386,9 @@ impl<'a> Supervisor<'a> {
         let live = self.forget_sessions();
         // No number is left in a record, so everything that is not ours is closed, which resets it.
         let named = BTreeSet::new();
-        self.waiting = sweep(&self.own, &named, &self.listening).unwrap_or_default();
+        let (spare, listening) = (&mut self.spare, &self.listening);
+        let swept = spare.lend(&mut self.own, |own| sweep(own, &named, listening));
+        self.waiting = swept.unwrap_or_default();
         let kept = self.waiting.iter().filter(|(fd, _)| live.contains(fd)).count();
         let lost = (live.len() - kept) as u64;
         self.memory.region.header.lose(lost);
