@@ -1,0 +1,230 @@
+//! The laws of a shard, whatever its peers do and in whatever order it hears of it:
+//! bytes out are a prefix of bytes in; a FIN goes out only after an end came in and everything was
+//! delivered; an error in is a reset out; every session ends exactly once; gauges return to 0; a
+//! stale completion is ignored and its resources come back.
+//!
+//! Method: random peers play against a shard on sockets in memory; the kernel checks each call, and
+//! the end of each run checks the rest.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod scenes;
+mod world;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use ringbolt_core::close::Cause;
+use ringbolt_core::kernel::Fd;
+use ringbolt_core::session::Phase;
+use ringbolt_core::token::Op;
+use support::{Answer, End, Socket};
+use world::{CAPACITY, World, memory, snapshot};
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Step {
+    Connect { last: u8, window: usize },
+    Send { pick: usize, bytes: usize, urgent: bool },
+    End { pick: usize },
+    Reset { pick: usize },
+    Take { pick: usize, bytes: usize },
+    Complete { pick: usize },
+    Stale { pick: usize },
+    Wait { millis: u64 },
+    ConnectsTimeOut,
+    PollEnds { pick: usize },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => (0u8..4, prop_oneof![100usize..2_000, 10_000usize..50_000])
+            .prop_map(|(last, window)| Step::Connect { last, window }),
+        6 => (any::<usize>(), prop_oneof![8 => 1usize..200, 8 => 10_000usize..60_000, 1 => Just(600_000)], prop::bool::weighted(0.1))
+            .prop_map(|(pick, bytes, urgent)| Step::Send { pick, bytes, urgent }),
+        2 => any::<usize>().prop_map(|pick| Step::End { pick }),
+        1 => any::<usize>().prop_map(|pick| Step::Reset { pick }),
+        4 => (any::<usize>(), 1usize..100_000).prop_map(|(pick, bytes)| Step::Take { pick, bytes }),
+        20 => any::<usize>().prop_map(|pick| Step::Complete { pick }),
+        1 => any::<usize>().prop_map(|pick| Step::Stale { pick }),
+        2 => (1u64..400).prop_map(|millis| Step::Wait { millis }),
+        1 => Just(Step::ConnectsTimeOut),
+        1 => any::<usize>().prop_map(|pick| Step::PollEnds { pick }),
+    ]
+}
+impl World<'_> {
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Connect { last, window } => {
+                if self.region.header.sessions() < u64::from(CAPACITY) {
+                    self.kernel.client(([198, 51, 100, last], 9).into(), window);
+                }
+            }
+            Step::Send { pick, bytes, urgent } => {
+                if let Some(fd) = self.pick(pick) {
+                    let start = self.kernel.sockets[&fd].sent_by_peer.len();
+                    self.sequence = self.sequence.wrapping_add(37);
+                    let seed = self.sequence;
+                    let bytes: Vec<u8> = (start..start + bytes)
+                        .map(|place| (place as u8).wrapping_mul(31) ^ (place >> 8) as u8 ^ seed)
+                        .collect();
+                    self.kernel.peer_sends(fd, &bytes, urgent);
+                }
+            }
+            Step::End { pick } => {
+                if let Some(fd) = self.pick(pick) {
+                    self.kernel.peer_ends(fd);
+                }
+            }
+            Step::Reset { pick } => {
+                if let Some(fd) = self.pick(pick) {
+                    self.kernel.peer_resets(fd);
+                }
+            }
+            Step::Take { pick, bytes } => {
+                if let Some(fd) = self.pick(pick) {
+                    self.kernel.peer_takes(fd, bytes);
+                }
+            }
+            Step::Complete { pick } => self.complete(pick),
+            Step::Stale { pick } => self.replay(pick),
+            Step::Wait { millis } => self.wait(Duration::from_millis(millis)),
+            Step::ConnectsTimeOut => self.kernel.connects_time_out(),
+            Step::PollEnds { pick } => {
+                if let Some(fd) = self.pick(pick) {
+                    self.kernel.poll_ends(fd);
+                }
+            }
+        }
+    }
+
+    /// A completion of a session that is over comes again.
+    fn replay(&mut self, pick: usize) {
+        let count = self.kernel.delivered.len();
+        if count == 0 {
+            return;
+        }
+        let (token, result) = self.kernel.delivered[pick % count];
+        let of_a_session = matches!(token.op, Op::PollClient | Op::PollServer | Op::Connect);
+        let life = (token.slot, token.generation);
+        let lives =
+            self.shard.sessions().any(|(slot, session)| (slot, session.generation()) == life);
+        if of_a_session && !lives {
+            self.replayed += 1;
+            self.shard.complete(&mut self.kernel, token, result, false, self.now);
+        }
+    }
+    /// Nothing sleeps: what live peers sent has arrived although nobody did anything more, and an
+    /// end has been passed on.
+    fn check_delivered(&self) -> Result<(), TestCaseError> {
+        for (slot, session) in self.shard.sessions() {
+            if session.phase() != Some(Phase::Relaying) {
+                continue;
+            }
+            let [client, server] = [0, 1].map(|side| &self.kernel.sockets[&session.socket(side)]);
+            for (from, to) in [(client, server), (server, client)] {
+                if !from.peer_reset && !to.peer_reset {
+                    prop_assert_eq!(from.sent_by_peer.len(), to.written.len(), "{} sleeps", slot);
+                    prop_assert_eq!(from.peer_fin, to.shut, "an end in {} is not passed on", slot);
+                }
+                prop_assert!(
+                    !from.peer_reset || from.peer_fin,
+                    "a reset in {} is not passed on",
+                    slot
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn check_prefixes(&self) -> Result<(), TestCaseError> {
+        for socket in self.kernel.sockets.values() {
+            if let Some(mate) = socket.mate {
+                prop_assert!(
+                    self.kernel.sockets[&mate].sent_by_peer.starts_with(&socket.written),
+                    "bytes out are no prefix of bytes in"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever shared a session with a broken connection has everything that came before the break,
+    /// and then a reset; whoever shared one with two that ended has everything, and then an end.
+    fn check_ends(&self) -> Result<(), TestCaseError> {
+        let causes = &self.region.counted.worker.causes;
+        let timed_out = causes[Cause::FinTimeout as usize].read() > 0;
+        for (fd, socket) in self.kernel.sockets.iter().filter(|(_, socket)| socket.relayed) {
+            let mate = &self.kernel.sockets[&socket.mate.unwrap()];
+            let reset = |socket: &Socket| socket.peer_reset && !socket.peer_fin;
+            if timed_out || mate.peer_reset {
+                continue;
+            }
+            if reset(socket) {
+                prop_assert_eq!(
+                    mate.closed,
+                    Some(End::Reset),
+                    "{} was reset, its mate was not",
+                    fd
+                );
+            } else if !socket.peer_reset {
+                prop_assert_eq!(mate.closed, Some(End::Fin));
+            }
+            prop_assert_eq!(mate.written.len(), socket.sent_by_peer.len(), "bytes are missing");
+        }
+        Ok(())
+    }
+
+    fn check_nothing_left(&self) -> Result<(), TestCaseError> {
+        for (fd, socket) in &self.kernel.sockets {
+            prop_assert!(socket.closed.is_some(), "{} was never closed", fd);
+        }
+        prop_assert_eq!(self.region.header.sessions(), 0);
+        prop_assert!(self.region.gauges.iter().all(|gauge| gauge.sessions() == 0));
+        prop_assert_eq!(self.shard.sessions().count(), 0);
+        let stats = self.region.counted.worker;
+        let ends: u64 = stats.causes.iter().map(|cause| cause.read()).sum();
+        prop_assert_eq!(ends, stats.ended.read());
+        prop_assert_eq!(stats.ended.read() + stats.vanished.read(), stats.accepted.read());
+        prop_assert_eq!(stats.stale.read(), self.replayed);
+        prop_assert_eq!(stats.faults.read(), 0);
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn laws_hold(
+        steps in proptest::collection::vec(step(), 1..160),
+        answers in [answer(), answer(), answer()],
+    ) {
+        let mut memory = memory();
+        let mut world = World::new(&mut memory, snapshot(u64::from(CAPACITY)), answers);
+        for step in steps {
+            world.take(step);
+            world.check_prefixes()?;
+        }
+        world.settle();
+        world.check_delivered()?;
+        // Clients that waited for a place get one when others end, so this takes several rounds.
+        while let Some(fd) = world.pick(0) {
+            let before = world.kernel.sockets.len();
+            let open: Vec<Fd> = world.kernel.sockets.keys().copied().collect();
+            open.into_iter().for_each(|fd| world.kernel.peer_ends(fd));
+            world.settle();
+            prop_assert!(
+                world.pick(0) != Some(fd) || world.kernel.sockets.len() > before,
+                "{fd} is never closed"
+            );
+        }
+        world.check_prefixes()?;
+        world.check_ends()?;
+        world.check_nothing_left()?;
+    }
+}
+fn answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![4 => Just(Answer::Accepts), 1 => Just(Answer::Refuses), 1 => Just(Answer::IsSilent)]
+}

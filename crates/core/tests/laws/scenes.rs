@@ -1,0 +1,268 @@
+//! Single stories, each with one thing to show that random play reaches too seldom.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringbolt_core::close::Cause;
+use ringbolt_core::kernel::Fd;
+use ringbolt_core::record::{Extent, Flags, Part, Region};
+use ringbolt_core::session::{DirectionId, Phase};
+use ringbolt_core::shard::{Place, Shard};
+use ringbolt_core::time::Instant;
+use zerocopy::IntoBytes;
+
+use crate::support::{Answer, Call, End, LISTENER, MemoryKernel, Probe};
+use crate::world::{
+    ALL, CAPACITY, FIN, IDLE, Page, RegionView, World, cause, memory, one_session, run, snapshot,
+};
+
+#[test]
+fn silence_ends_a_session_and_a_byte_puts_it_off() {
+    let (mut world, client, server) = one_session(ALL);
+    world.wait(IDLE / 2);
+    world.kernel.peer_sends(client, b"x", false);
+    run(&mut world);
+    world.wait(IDLE / 2 + Duration::from_millis(10));
+    run(&mut world);
+    assert_eq!(world.kernel.sockets[&client].closed, None, "the byte was activity");
+    world.wait(IDLE / 2);
+    run(&mut world);
+    assert_eq!(world.kernel.sockets[&client].closed, Some(End::Reset));
+    assert_eq!(world.kernel.sockets[&server].closed, Some(End::Reset));
+    assert_eq!(cause(&world, Cause::IdleTimeout), 1);
+}
+
+#[test]
+fn half_closed_silence_ends_a_session() {
+    let (mut world, client, server) = one_session(ALL);
+    world.kernel.peer_ends(client);
+    run(&mut world);
+    assert!(world.kernel.sockets[&server].shut);
+    world.wait(FIN + Duration::from_millis(10));
+    run(&mut world);
+    assert_eq!(world.kernel.sockets[&server].closed, Some(End::Reset));
+    assert_eq!(cause(&world, Cause::FinTimeout), 1);
+}
+
+#[test]
+fn a_flush_is_bounded() {
+    let (mut world, client, server) = one_session(ALL);
+    world.kernel.peer_sends(server, &[7; 900], false);
+    run(&mut world);
+    world.kernel.peer_resets(server);
+    run(&mut world);
+    for _ in 0..200 {
+        world.wait(Duration::from_millis(50)); // the client takes nothing
+    }
+    run(&mut world);
+    assert_eq!(world.kernel.sockets[&client].closed, Some(End::Reset));
+    assert_eq!(cause(&world, Cause::FinTimeout), 1);
+}
+
+#[test]
+fn a_client_that_leaves_while_connecting_ends_at_once() {
+    let (mut world, client, server) = one_session([Answer::IsSilent; 3]);
+    world.kernel.peer_resets(client);
+    run(&mut world);
+    assert!(world.kernel.sockets[&server].closed.is_some(), "without waiting for the time limit");
+    assert_eq!(cause(&world, Cause::ClientLeft), 1);
+}
+
+#[test]
+fn every_attempt_is_another_server_and_no_more_than_asked() {
+    let (world, client, _) = one_session([Answer::Refuses; 3]);
+    let tries: Vec<u64> =
+        (1..=3).map(|at| world.region.counted.servers[at].connect_errors.read()).collect();
+    assert_eq!((tries.iter().sum::<u64>(), tries.iter().max()), (2, Some(&1)), "attempts = 2");
+    assert_eq!(world.kernel.sockets[&client].closed, Some(End::Reset));
+    assert_eq!(cause(&world, Cause::ConnectFailed), 1);
+}
+
+#[test]
+fn no_descriptors_pause_accepting_and_it_goes_on() {
+    let (mut world, ..) = one_session(ALL);
+    world.kernel.accept_fails = true;
+    let second = world.kernel.client(([198, 51, 100, 2], 9).into(), 1_000);
+    run(&mut world);
+    world.kernel.accept_fails = false;
+    assert!(world.shard.next_turn(world.now).is_some_and(|at| at > world.now), "no spin");
+    world.wait(Duration::from_secs(2));
+    run(&mut world);
+    assert!(world.kernel.sockets[&second].relayed);
+}
+
+#[test]
+fn a_drain_serves_the_queue_and_is_over_after_the_last_end() {
+    let (mut world, client, _) = one_session(ALL);
+    let late = world.kernel.client(([198, 51, 100, 2], 9).into(), 1_000);
+    world.shard.drain(&mut world.kernel, world.now);
+    run(&mut world);
+    assert!(world.kernel.sockets[&late].relayed, "what waited is served");
+    assert!(world.kernel.listener_closed && !world.shard.is_over());
+    for fd in [client, late] {
+        world.kernel.peer_ends(fd);
+    }
+    world.settle();
+    let open: Vec<Fd> = world.kernel.sockets.keys().copied().collect();
+    open.into_iter().for_each(|fd| world.kernel.peer_ends(fd));
+    world.settle();
+    assert!(world.shard.is_over());
+}
+
+#[test]
+fn a_stop_ends_every_phase() {
+    let (mut world, client, server) = one_session(ALL);
+    world.kernel.peer_sends(server, &[7; 900], false);
+    run(&mut world);
+    world.kernel.peer_resets(server); // flushing: the client takes nothing
+    run(&mut world);
+    world.shard.stop(&mut world.kernel, world.now);
+    run(&mut world);
+    assert!(world.shard.is_over() && world.kernel.listener_closed);
+    assert_eq!(world.kernel.sockets[&client].closed, Some(End::Reset));
+}
+
+#[test]
+fn a_stop_ends_what_was_accepted_before_it_was_known() {
+    let memory: &'static mut [Page] = Box::leak(
+        vec![Page([0; 4096]); Extent { workers: 1, capacity: 4 }.bytes() / 4096 + 1]
+            .into_boxed_slice(),
+    );
+    // Room enough for a multishot accept.
+    let mut world = World::new(memory, snapshot(1 << 20), ALL);
+    let client = world.kernel.client(([198, 51, 100, 1], 9).into(), 1_000);
+    world.shard.stop(&mut world.kernel, world.now); // the accept's completion is on its way
+    run(&mut world);
+    assert!(world.kernel.sockets[&client].closed.is_some(), "a session outlives the stop");
+    assert!(world.shard.is_over());
+}
+
+#[test]
+fn a_reset_after_an_end_is_passed_on() {
+    let (mut world, client, server) = one_session(ALL);
+    world.kernel.peer_ends(client);
+    run(&mut world);
+    world.kernel.peer_resets(client);
+    run(&mut world);
+    assert_eq!(world.kernel.sockets[&server].closed, Some(End::Reset));
+}
+
+#[test]
+fn a_receiver_that_still_takes_is_not_silent() {
+    let (mut world, client, server) = one_session(ALL);
+    world.kernel.peer_sends(server, &[7; 900], false);
+    world.kernel.peer_ends(server);
+    run(&mut world);
+    for _ in 0..20 {
+        world.kernel.peer_takes(client, 40);
+        world.wait(FIN / 2);
+        run(&mut world);
+    }
+    assert_eq!(world.kernel.sockets[&client].taken, 800, "a slow client lost what was sent to it");
+}
+
+/// Goal: a survivor finds written down what could have happened. Method: look at the region at
+/// each call into the kernel.
+#[test]
+fn stores_come_before_their_acts() {
+    let memory: &'static mut [Page] = Box::leak(memory().into_boxed_slice());
+    let extent = Extent { workers: 1, capacity: CAPACITY };
+    let mut region = Region::format(memory.as_mut_bytes(), extent).unwrap();
+    let part = Part::view(region.parts.pop().unwrap(), CAPACITY).unwrap();
+    let (journal, records) = (part.journal, part.sessions);
+    let place = Place {
+        worker: 0,
+        workers: 1,
+        header: region.header,
+        gauges: region.gauges,
+        counted: region.stats[0],
+        part,
+    };
+    let owner = move |fd: Fd| {
+        records.iter().enumerate().find_map(|(slot, record)| {
+            (0..2)
+                .find(|side| record.phase() != Some(Phase::Free) && record.socket(*side) == fd)
+                .map(|side| (slot as u32, side, record))
+        })
+    };
+    let mut kernel = MemoryKernel::new();
+    kernel.probe = Some(Probe(Box::new(move |call| match call {
+        Call::Receive(fd) => {
+            let (slot, side, record) = owner(fd).expect("a receive for nobody");
+            let id = DirectionId::BOTH[side];
+            assert_eq!(journal.in_hand(), Some((slot, id, record.received[side].get())));
+        }
+        Call::ShutDown(fd) => {
+            let (_, side, record) = owner(fd).expect("a shutdown for nobody");
+            assert!(record.is(Flags::SHUT, DirectionId::BOTH[1 - side]));
+        }
+        Call::Connect(fd) => {
+            assert!(owner(fd).is_some_and(|(_, _, record)| record.attempts.get() > 0))
+        }
+        Call::Close(fd) => assert!(owner(fd).is_none(), "{fd} is closed while a record names it"),
+    })));
+    let now = Instant::from_millis(1_000);
+    let shard = Shard::new(place, Arc::new(snapshot(4)), [(LISTENER, 0)], now);
+    let view =
+        RegionView { header: region.header, gauges: region.gauges, counted: region.stats[0] };
+    let mut world = World { kernel, shard, region: view, now, sequence: 0, replayed: 0 };
+    world.turn();
+    let client = world.kernel.client(([198, 51, 100, 1], 9).into(), 100);
+    run(&mut world);
+    let server = world.shard.sessions().next().unwrap().1.socket(1);
+    for fd in [client, server] {
+        world.kernel.peer_sends(fd, &[1; 5_000], false);
+        run(&mut world);
+        assert_eq!(journal.in_hand(), None, "the journal is cleared");
+    }
+    for fd in [client, server] {
+        world.kernel.peer_ends(fd);
+    }
+    world.settle();
+    assert!(world.kernel.sockets[&client].closed.is_some());
+}
+
+/// Goal: whoever gives a place back wakes the workers that wait for one. Method: two workers, one
+/// place.
+#[test]
+fn a_place_given_back_wakes_the_other_worker() {
+    let extent = Extent { workers: 2, capacity: 4 };
+    let pages = vec![Page([0; 4096]); extent.bytes() / 4096 + 1];
+    let memory: &'static mut [Page] = Box::leak(pages.into_boxed_slice());
+    let region = Region::format(memory.as_mut_bytes(), extent).unwrap();
+    let (header, gauges, stats) = (region.header, region.gauges, region.stats);
+    let now = Instant::from_millis(1_000);
+    let mut worlds: Vec<World<'static>> = region
+        .parts
+        .into_iter()
+        .enumerate()
+        .map(|(worker, bytes)| {
+            let place = Place {
+                worker,
+                workers: 2,
+                header,
+                gauges,
+                counted: stats[worker],
+                part: Part::view(bytes, 4).unwrap(),
+            };
+            let shard = Shard::new(place, Arc::new(snapshot(1)), [(LISTENER, 0)], now);
+            let region = RegionView { header, gauges, counted: stats[worker] };
+            let mut world =
+                World { kernel: MemoryKernel::new(), shard, region, now, sequence: 0, replayed: 0 };
+            world.turn();
+            world
+        })
+        .collect();
+    let first = worlds[0].kernel.client(([198, 51, 100, 1], 9).into(), 1_000);
+    run(&mut worlds[0]);
+    let second = worlds[1].kernel.client(([198, 51, 100, 2], 9).into(), 1_000);
+    run(&mut worlds[1]);
+    assert!(!worlds[1].kernel.sockets[&second].relayed, "one place");
+    assert_eq!(worlds[1].shard.next_turn(now), None, "it sleeps");
+    worlds[0].kernel.peer_resets(first);
+    run(&mut worlds[0]);
+    assert_eq!(worlds[0].kernel.wakes, 1);
+    worlds[1].turn();
+    run(&mut worlds[1]);
+    assert!(worlds[1].kernel.sockets[&second].relayed);
+}

@@ -1,0 +1,194 @@
+//! A shard, its kernel in memory, its region and the clock, for laws and scenes alike. It plays and
+//! checks nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringbolt_core::close::Cause;
+use ringbolt_core::kernel::{Fd, NO_FD};
+use ringbolt_core::mapping::Mapping;
+use ringbolt_core::mapping::rendezvous::name_hash;
+use ringbolt_core::record::{Extent, Part, Region};
+use ringbolt_core::session::Phase;
+use ringbolt_core::shard::{Place, Shard};
+use ringbolt_core::snapshot::{Listener, Pool, Server, Snapshot};
+use ringbolt_core::spec::KeyPrefix;
+use ringbolt_core::time::Instant;
+
+use crate::support::{Answer, LISTENER, MemoryKernel};
+use zerocopy::IntoBytes;
+
+pub(crate) const CAPACITY: u32 = 4;
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
+pub(crate) const FIN: Duration = Duration::from_secs(5);
+/// A page of the region; it wants to be aligned.
+#[derive(Clone, Copy, zerocopy::FromBytes, zerocopy::IntoBytes)]
+#[repr(C, align(4096))]
+pub(crate) struct Page(pub(crate) [u8; 4096]);
+
+/// A shard, its kernel, and the clock.
+pub(crate) struct World<'r> {
+    pub(crate) kernel: MemoryKernel,
+    pub(crate) shard: Shard<'r>,
+    pub(crate) region: RegionView<'r>,
+    pub(crate) now: Instant,
+    pub(crate) sequence: u8,
+    pub(crate) replayed: u64,
+}
+
+/// What the test reads of the region.
+pub(crate) struct RegionView<'r> {
+    pub(crate) header: &'r ringbolt_core::record::Header,
+    pub(crate) gauges: &'r [ringbolt_core::record::ServerGauge],
+    pub(crate) counted: ringbolt_core::record::Counted<'r>,
+}
+
+pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
+    let server = |name: &str, port: u16| Server {
+        name: name.into(),
+        name_hash: name_hash(name),
+        addr: ([192, 0, 2, 1], port).into(),
+        weight: 1,
+        backup: false,
+        gauge: port,
+    };
+    Snapshot {
+        listeners: vec![Listener {
+            name: "web".into(),
+            pool: 0,
+            idle_timeout: Some(IDLE),
+            fin_timeout: FIN,
+        }],
+        pools: vec![Pool {
+            name: "echo".into(),
+            mapping: Mapping::Rendezvous1 { seed: 0 },
+            key: KeyPrefix { v4: 32, v6: 64 },
+            attempts: 2,
+            connect_timeout: Duration::from_secs(1),
+            keepalive: None,
+            servers: vec![server("ws1", 1), server("ws2", 2), server("ws3", 3)],
+        }],
+        max_sessions,
+    }
+}
+
+impl<'r> World<'r> {
+    pub(crate) fn new(memory: &'r mut [Page], snapshot: Snapshot, answers: [Answer; 3]) -> Self {
+        let extent = Extent { workers: 1, capacity: CAPACITY };
+        let mut region = Region::format(memory.as_mut_bytes(), extent).unwrap();
+        let part = Part::view(region.parts.pop().unwrap(), CAPACITY).unwrap();
+        let place = Place {
+            worker: 0,
+            workers: 1,
+            header: region.header,
+            gauges: region.gauges,
+            counted: region.stats[0],
+            part,
+        };
+        let view =
+            RegionView { header: region.header, gauges: region.gauges, counted: region.stats[0] };
+        let now = Instant::from_millis(1_000);
+        let mut kernel = MemoryKernel::new();
+        for (port, answer) in (1..).zip(answers) {
+            kernel.answers.insert(([192, 0, 2, 1], port).into(), answer);
+        }
+        let shard = Shard::new(place, Arc::new(snapshot), [(LISTENER, 0)], now);
+        let mut world = Self { kernel, shard, region: view, now, sequence: 0, replayed: 0 };
+        world.turn();
+        world
+    }
+
+    pub(crate) fn turn(&mut self) {
+        self.shard.turn(&mut self.kernel, self.now);
+        self.find_mates();
+    }
+
+    /// The kernel judges a FIN by what the other socket of the session has seen; the records say
+    /// which one that is.
+    pub(crate) fn find_mates(&mut self) {
+        for (_, session) in self.shard.sessions() {
+            let relayed = matches!(session.phase(), Some(Phase::Relaying | Phase::Flushing));
+            let pair = [session.socket(0), session.socket(1)];
+            for (fd, mate) in [(pair[0], pair[1]), (pair[1], pair[0])] {
+                if fd != NO_FD && mate != NO_FD {
+                    let socket = self.kernel.sockets.get_mut(&fd).unwrap();
+                    socket.mate = Some(mate);
+                    socket.relayed |= relayed;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn complete(&mut self, pick: usize) {
+        if let Some((token, result, more)) = self.kernel.completion(pick) {
+            self.find_mates();
+            self.shard.complete(&mut self.kernel, token, result, more, self.now);
+            self.turn();
+        }
+    }
+
+    pub(crate) fn wait(&mut self, span: Duration) {
+        self.now = self.now + span;
+        self.turn();
+    }
+
+    /// One of the sockets that are open.
+    pub(crate) fn pick(&self, pick: usize) -> Option<Fd> {
+        let open = || {
+            self.kernel
+                .sockets
+                .iter()
+                .filter(|(_, socket)| socket.closed.is_none())
+                .map(|(fd, _)| *fd)
+        };
+        let count = open().count();
+        if count == 0 { None } else { open().nth(pick % count) }
+    }
+
+    /// Lets everything that was begun come to its end, with peers that take every byte.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..1_000_000 {
+            let open: Vec<Fd> = self.kernel.sockets.keys().copied().collect();
+            open.into_iter().for_each(|fd| self.kernel.peer_takes(fd, usize::MAX));
+            self.kernel.connects_time_out();
+            if self.kernel.has_completions() {
+                self.complete(0);
+            } else if self.shard.next_turn(self.now) == Some(self.now) {
+                self.turn();
+            } else if self.shard.next_turn(self.now).is_some_and(|at| at.since(self.now) < FIN / 10)
+            {
+                self.wait(Duration::from_millis(1)); // a flush that looks again soon
+            } else {
+                return;
+            }
+        }
+        panic!("the shard does not come to rest");
+    }
+}
+
+pub(crate) fn memory() -> Vec<Page> {
+    vec![Page([0; 4096]); Extent { workers: 1, capacity: CAPACITY }.bytes() / 4096 + 1]
+}
+/// One session that relays, its peers' sockets, and the region for as long as the process lives.
+pub(crate) fn one_session(answers: [Answer; 3]) -> (World<'static>, Fd, Fd) {
+    let memory: &'static mut [Page] = Box::leak(memory().into_boxed_slice());
+    let mut world = World::new(memory, snapshot(u64::from(CAPACITY)), answers);
+    let client = world.kernel.client(([198, 51, 100, 1], 9).into(), 1_000);
+    while world.kernel.has_completions() {
+        world.complete(0);
+    }
+    let server = world.shard.sessions().next().map_or(NO_FD, |(_, session)| session.socket(1));
+    (world, client, server)
+}
+
+pub(crate) fn run(world: &mut World<'_>) {
+    while world.kernel.has_completions() {
+        world.complete(0);
+    }
+}
+
+pub(crate) fn cause(world: &World<'_>, cause: Cause) -> u64 {
+    world.region.counted.worker.causes[cause as usize].read()
+}
+
+pub(crate) const ALL: [Answer; 3] = [Answer::Accepts; 3];
