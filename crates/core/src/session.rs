@@ -155,8 +155,8 @@ pub(crate) struct Slot {
     pub(crate) spilled: bool,
     /// Looks at the queue that is being flushed; each waits longer than the one before.
     pub(crate) flush_looks: u8,
-    /// What both peers had not acknowledged at the last look at the clock.
-    pub(crate) queued_bytes: u64,
+    /// What both peers had not acknowledged at the last look for silence; `None`: not looked yet.
+    pub(crate) queued_bytes: Option<u64>,
     /// How the running connect attempt ended.
     pub(crate) connect_result: i32,
     /// What ends the session, once that is known.
@@ -172,7 +172,7 @@ impl Slot {
         half_closed: false,
         spilled: false,
         flush_looks: 0,
-        queued_bytes: 0,
+        queued_bytes: None,
         connect_result: 0,
         cause: Cause::Ended,
     };

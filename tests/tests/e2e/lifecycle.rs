@@ -1,24 +1,12 @@
 use std::net::TcpListener;
 use std::process::Command;
 
+use crate::{session, start};
 use ringbolt_tests::{
-    Client, Config, End, Folder, Peer, Ringbolt, Server, Signal, binary, command, ended, finish,
-    kill, need, until,
+    Client, Config, End, Folder, Ringbolt, Server, Signal, binary, command, ended, finish, kill,
+    need, until,
 };
 use serde_json::Value;
-
-fn start(with: impl FnOnce(Config) -> Config) -> (Server, Ringbolt) {
-    let server = Server::listen();
-    let ringbolt = Ringbolt::start(&with(Config::new().servers([server.address()])));
-    (server, ringbolt)
-}
-
-fn session(server: &Server, ringbolt: &Ringbolt) -> (Peer, Peer) {
-    let mut client = Client::default().connect(ringbolt.address());
-    let mut server = server.accept();
-    client.exchange(&mut server);
-    (client, server)
-}
 
 /// Goal: a port that is taken is exit 3, and the message names who has it, also when the holder
 /// would share it (SO_REUSEPORT). Method: a second instance on the first one's port.

@@ -25,3 +25,20 @@ mod relay;
 mod timeouts;
 /// `ringbolt try`.
 mod try_it;
+
+use ringbolt_tests::{Client, Config, Peer, Ringbolt, Server};
+
+/// A balancer before one server, with what `with` adds to its configuration.
+fn start(with: impl FnOnce(Config) -> Config) -> (Server, Ringbolt) {
+    let server = Server::listen();
+    let ringbolt = Ringbolt::start(&with(Config::new().servers([server.address()])));
+    (server, ringbolt)
+}
+
+/// A session through it that has proved itself: both of its ends.
+fn session(server: &Server, ringbolt: &Ringbolt) -> (Peer, Peer) {
+    let mut client = Client::default().connect(ringbolt.address());
+    let mut server = server.accept();
+    client.exchange(&mut server);
+    (client, server)
+}

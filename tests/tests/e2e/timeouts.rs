@@ -1,20 +1,7 @@
 use std::net::SocketAddr;
 
-use ringbolt_tests::{Client, Config, End, Peer, Ringbolt, Server, Timer, need, sockets, until};
-
-/// A balancer before one server, with what `with` adds to its configuration.
-fn start(with: impl FnOnce(Config) -> Config) -> (Server, Ringbolt) {
-    let server = Server::listen();
-    let ringbolt = Ringbolt::start(&with(Config::new().servers([server.address()])));
-    (server, ringbolt)
-}
-
-fn session(server: &Server, ringbolt: &Ringbolt) -> (Peer, Peer) {
-    let mut client = Client::default().connect(ringbolt.address());
-    let mut server = server.accept();
-    client.exchange(&mut server);
-    (client, server)
-}
+use crate::{session, start};
+use ringbolt_tests::{Config, End, Timer, need, sockets, until};
 
 /// Goal: a session with no byte either way for `timeouts.idle` is reset on both sides; one that says
 /// something now and then is not. Method: two sessions; one talks until the other is reset, and on.

@@ -50,11 +50,13 @@ impl<'r> Shard<'r> {
         let Some(limit) = limit else { return };
         let due = Instant::from_nanos(session.active_at.get()) + limit;
         let queued = queued(kernel, session);
-        let before = core::mem::replace(&mut self.slots[slot as usize].queued_bytes, queued);
+        let before = self.slots[slot as usize].queued_bytes.replace(queued);
+        // Nothing comes in, but a slow receiver may still take what was written. A first look cannot
+        // tell, and gives it the benefit of the doubt.
+        let taking = before.map_or(queued > 0, |before| queued < before);
         if due > now {
             self.timers.set(slot, due);
-        } else if queued < before {
-            // Nothing comes in, but a slow receiver still takes what was written.
+        } else if taking {
             self.timers.set(slot, now + limit);
         } else {
             let cause = if half_closed { Cause::FinTimeout } else { Cause::IdleTimeout };
@@ -101,7 +103,7 @@ impl<'r> Shard<'r> {
         let broken = Side::BOTH.map(|side| self.is_broken(session, side));
         let side = match broken {
             [false, false] if self.has_ended(session) => return self.close_orderly(kernel, slot),
-            [false, false] => return self.go_on(kernel, slot, again, now),
+            [false, false] => return self.go_on(slot, again, now),
             [true, true] => {
                 let cause = self.slots[slot as usize].cause;
                 let known = cause != Cause::Ended;
@@ -121,12 +123,12 @@ impl<'r> Shard<'r> {
         } else {
             let unread = self.slots[slot as usize].watches[side as usize].readable;
             let waiting = session.spill(side.outgoing()).1 > 0;
-            self.go_on(kernel, slot, again || (unread && !waiting), now);
+            self.go_on(slot, again || (unread && !waiting), now);
         }
     }
 
     /// The session has another turn, now or when something happens.
-    fn go_on<K: Kernel>(&mut self, kernel: &mut K, slot: u32, again: bool, now: Instant) {
+    fn go_on(&mut self, slot: u32, again: bool, now: Instant) {
         let session = self.session(slot);
         let broken = Side::BOTH.into_iter().any(|side| self.is_broken(session, side));
         let state = &mut self.slots[slot as usize];
@@ -139,7 +141,7 @@ impl<'r> Shard<'r> {
             || broken;
         if ending && !state.half_closed {
             state.half_closed = true;
-            state.queued_bytes = queued(kernel, session);
+            state.queued_bytes = None;
             let fin = self.snapshot.listeners[session.listener.get() as usize].fin_timeout;
             self.timers.set(slot, now + fin);
         }

@@ -14,13 +14,14 @@ use ringbolt_core::shard::{Place, Shard};
 use ringbolt_core::snapshot::{Listener, Pool, Server, Snapshot};
 use ringbolt_core::spec::KeyPrefix;
 use ringbolt_core::time::Instant;
+use zerocopy::IntoBytes;
 
 use crate::support::{Answer, LISTENER, MemoryKernel};
-use zerocopy::IntoBytes;
 
 pub(crate) const CAPACITY: u32 = 4;
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 pub(crate) const FIN: Duration = Duration::from_secs(5);
+
 /// A page of the region; it wants to be aligned.
 #[derive(Clone, Copy, zerocopy::FromBytes, zerocopy::IntoBytes)]
 #[repr(C, align(4096))]
@@ -85,15 +86,20 @@ impl<'r> World<'r> {
             counted: region.stats[0],
             part,
         };
-        let view =
-            RegionView { header: region.header, gauges: region.gauges, counted: region.stats[0] };
-        let now = Instant::from_millis(1_000);
         let mut kernel = MemoryKernel::new();
         for (port, answer) in (1..).zip(answers) {
             kernel.answers.insert(([192, 0, 2, 1], port).into(), answer);
         }
+        Self::of(place, kernel, snapshot)
+    }
+
+    /// The world of a worker's place in a region, after its first turn.
+    pub(crate) fn of(place: Place<'r>, kernel: MemoryKernel, snapshot: Snapshot) -> Self {
+        let region =
+            RegionView { header: place.header, gauges: place.gauges, counted: place.counted };
+        let now = Instant::from_millis(1_000);
         let shard = Shard::new(place, Arc::new(snapshot), [(LISTENER, 0)], now);
-        let mut world = Self { kernel, shard, region: view, now, sequence: 0, replayed: 0 };
+        let mut world = Self { kernel, shard, region, now, sequence: 0, replayed: 0 };
         world.turn();
         world
     }
