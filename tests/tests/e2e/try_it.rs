@@ -37,7 +37,8 @@ fn on_a_terminal() {
     let folder = ringbolt_tests::Folder::new();
     let shown = folder.file("shown");
     let mut command = Command::new("script");
-    let run = format!("'{}' try --port {port}", binary().display());
+    // `exec`: a shell that stays beside it, as dash does, would take the Ctrl-C as its own end.
+    let run = format!("exec '{}' try --port {port}", binary().display());
     command.args(["--quiet", "--flush", "--return", "--command", &run, &shown]);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut terminal = command.spawn().expect("script starts");
