@@ -9,7 +9,8 @@ use core::cell::Cell;
 
 use crate::kernel::{Errno, Kernel};
 use crate::limits::BLOCK;
-use crate::record::{Flags, Part, Session};
+use crate::record::{Flags, Session};
+use crate::region::Part;
 use crate::session::{DirectionId, Watch};
 
 /// Why a direction stopped moving bytes.

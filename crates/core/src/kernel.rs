@@ -72,6 +72,18 @@ impl Readiness {
     }
 }
 
+/// A length of time that is worth a place in a histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// From the beginning of the connect attempt that succeeded to its success.
+    Connect {
+        /// The server, by its gauge.
+        gauge: u16,
+    },
+    /// From the accept of a connection to the end of its session.
+    Session,
+}
+
 /// What a worker asks of the kernel.
 ///
 /// Sockets are non-blocking and carry `SO_LINGER {1, 0}` from birth, so that a close is a reset
@@ -125,4 +137,8 @@ pub trait Kernel {
 
     /// Inline: make another worker take a turn.
     fn wake(&mut self, worker: usize);
+
+    /// Keep a length of time. No business of the kernel's, but like all of the above it has no
+    /// place in a machine without memory of its own.
+    fn measure(&mut self, what: Span, took: Duration);
 }

@@ -9,12 +9,15 @@ extern crate alloc;
 
 pub mod close;
 mod direction;
+pub mod header;
 pub mod kernel;
 pub mod key;
 pub mod limits;
 mod listener;
 pub mod mapping;
+pub mod pipes;
 pub mod record;
+pub mod region;
 pub mod session;
 pub mod shard;
 mod slab;

@@ -18,9 +18,11 @@ use alloc::vec::Vec;
 
 use crate::close::Cause;
 use crate::direction::Direction;
+use crate::header::Header;
 use crate::kernel::{Errno, Fd, Kernel, Readiness};
 use crate::listener::Door;
-use crate::record::{Counted, Header, Part, ServerGauge, Session};
+use crate::record::Session;
+use crate::region::{Counted, Gauges, Part};
 use crate::session::{DirectionId, Phase, Side, Slot};
 use crate::slab::Slab;
 use crate::snapshot::Snapshot;
@@ -37,8 +39,8 @@ pub struct Place<'r> {
     pub workers: usize,
     /// The region's head.
     pub header: &'r Header,
-    /// Live sessions of every server.
-    pub gauges: &'r [ServerGauge],
+    /// Live sessions, by what they belong to.
+    pub gauges: Gauges<'r>,
     /// What this worker counts.
     pub counted: Counted<'r>,
     /// What it works on.
@@ -156,7 +158,7 @@ impl<'r> Shard<'r> {
             match self.session(slot).phase() {
                 Some(Phase::Free | Phase::Closing) | None => {}
                 Some(Phase::Connecting | Phase::Relaying | Phase::Flushing) => {
-                    self.close(kernel, slot, Cause::Stopped);
+                    self.close(kernel, slot, Cause::Stopped, now);
                 }
             }
         }
@@ -190,10 +192,10 @@ impl<'r> Shard<'r> {
         let ended_unasked = !more && !watch.cancelling;
         match session.phase() {
             Some(Phase::Free) | None => {}
-            Some(Phase::Closing) => return self.release_when_quiet(kernel, token.slot),
+            Some(Phase::Closing) => return self.release_when_quiet(kernel, token.slot, now),
             // A poll that could not be armed would never tell of anything.
-            Some(_) if result < 0 => return self.close(kernel, token.slot, Cause::LocalFault),
-            Some(Phase::Connecting) => self.client_spoke(kernel, token.slot),
+            Some(_) if result < 0 => return self.close(kernel, token.slot, Cause::LocalFault, now),
+            Some(Phase::Connecting) => self.client_spoke(kernel, token.slot, now),
             Some(Phase::Relaying) => self.relay(kernel, token.slot, now),
             Some(Phase::Flushing) => self.flush(kernel, token.slot, now),
         }

@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
 use crate::close::Cause;
+use crate::pipes::Fallback;
 
 /// A number that only its own worker changes.
 #[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
@@ -27,16 +28,79 @@ impl Counter {
     }
 }
 
+/// A number that goes up and down, and that only its own worker changes.
+#[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
+#[repr(transparent)]
+pub struct Level(AtomicU64);
+
+impl Level {
+    /// Sets it; only the worker that owns it may.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The value, from any thread.
+    pub fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Live sessions over all workers, and the most there ever were. Every worker writes it, so it is
+/// alone on its cache line.
+#[derive(Debug, FromBytes, IntoBytes, KnownLayout)]
+#[repr(C, align(64))]
+pub struct SessionGauge {
+    sessions: AtomicU64,
+    most: AtomicU64,
+    _rest: [u64; 6],
+}
+
+impl SessionGauge {
+    /// Live sessions now.
+    pub fn sessions(&self) -> u64 {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    /// The most live sessions so far.
+    pub fn most(&self) -> u64 {
+        self.most.load(Ordering::Relaxed)
+    }
+
+    /// One more.
+    pub fn add(&self) {
+        let sessions = self.sessions.fetch_add(1, Ordering::Relaxed) + 1;
+        if sessions > self.most() {
+            self.most.fetch_max(sessions, Ordering::Relaxed);
+        }
+    }
+
+    /// One less.
+    pub fn subtract(&self) {
+        self.sessions.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// None; only between two engines.
+    pub fn clear(&self) {
+        self.sessions.store(0, Ordering::Relaxed);
+    }
+}
+
 /// What a worker counts over all its sessions.
 #[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
 #[repr(C, align(64))]
 pub struct WorkerStats {
+    /// Live sessions.
+    pub sessions: Level,
     /// Connections accepted.
     pub accepted: Counter,
     /// Sessions ended.
     pub ended: Counter,
     /// Bytes copied towards servers and towards clients.
     pub copied: [Counter; 2],
+    /// Bytes spliced towards servers and towards clients.
+    pub spliced: [Counter; 2],
+    /// Times a direction was copied although it was to be spliced, by the reason.
+    pub fallbacks: [Counter; Fallback::COUNT],
     /// Connect attempts begun.
     pub connects: Counter,
     /// Connect attempts after the first of a session.
@@ -51,7 +115,7 @@ pub struct WorkerStats {
     pub stale: Counter,
     /// Cancels and closes that failed; a fault of ours.
     pub faults: Counter,
-    _spare: [u64; 5],
+    _spare: [u64; 6],
     /// Sessions by what ended them.
     pub causes: [Counter; Cause::COUNT],
     _rest: [u64; 16 - Cause::COUNT],
@@ -69,5 +133,18 @@ pub struct ServerStats {
     pub connect_errors: Counter,
     /// Sessions that came because an earlier choice could not be reached.
     pub redispatched: Counter,
-    _rest: [u64; 3],
+    /// Sessions that the client, and that the server, reset or left.
+    pub aborts: [Counter; 2],
+    _rest: [u64; 1],
+}
+
+/// What a worker counts for one listener.
+#[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
+#[repr(C, align(64))]
+pub struct ListenerStats {
+    /// Sessions that came by it.
+    pub sessions: Counter,
+    /// Bytes towards servers and towards clients.
+    pub bytes: [Counter; 2],
+    _rest: [u64; 5],
 }

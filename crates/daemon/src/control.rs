@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use ringbolt_core::close::Cause;
-use ringbolt_core::record::Counted;
+use ringbolt_core::region::Counted;
 use ringbolt_core::stats::{Counter, ServerStats, WorkerStats};
 use ringbolt_engine::Control;
 use tokio::time::interval;

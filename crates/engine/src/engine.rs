@@ -12,11 +12,13 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
-use ringbolt_core::record::{Command, Counted, Header, ServerGauge};
+use ringbolt_core::header::{Command, Header};
+use ringbolt_core::region::{Counted, Gauges};
 use ringbolt_core::snapshot::Snapshot;
 use ringbolt_core::time::Instant;
 
 use crate::clock;
+use crate::durations::Durations;
 use crate::listen::Door;
 use crate::machine::core_numbers;
 use crate::mailbox::{Mailbox, Order};
@@ -29,16 +31,33 @@ pub struct Control {
     pub snapshot: Arc<Snapshot>,
     /// Live sessions, engines so far, sessions lost.
     pub header: &'static Header,
-    /// Live sessions of each server, at the index of its gauge.
-    pub gauges: &'static [ServerGauge],
+    /// Live sessions, by what they belong to.
+    pub gauges: Gauges<'static>,
     /// What each worker has counted since the supervisor started.
     pub counted: Vec<Counted<'static>>,
     /// Addresses that clients connect to.
     pub addresses: Vec<SocketAddr>,
     pub(crate) starting: Arc<Starting>,
+    /// Of the workers; empty until they run.
+    pub(crate) mailboxes: Arc<[Mailbox]>,
 }
 
 impl Control {
+    /// Asks every worker for what it has measured since it was last asked. `reply` is called once
+    /// for each, on the worker's thread, so it must not wait. A worker that has ended answers no more.
+    /// Returns how many were asked.
+    pub fn collect_durations(
+        &self,
+        reply: impl FnOnce(Box<Durations>) + Clone + Send + 'static,
+    ) -> usize {
+        let servers = self.snapshot.servers().count();
+        for mailbox in &*self.mailboxes {
+            let empty = Box::new(Durations::new(servers));
+            mailbox.send(Order::HandOver { empty, reply: Box::new(reply.clone()) });
+        }
+        self.mailboxes.len()
+    }
+
     /// Says that the control thread is at work. The engine is ready when all its threads are.
     pub fn is_up(&self) {
         self.starting.one_is_up();
@@ -134,9 +153,10 @@ impl Engine<'_> {
                 // Not an error to return: the scope would wait for the workers that did start.
                 started.expect("a worker's thread starts");
             }
-            let control = (self.control_thread, self.control.clone());
+            let control = Control { mailboxes: mailboxes.clone(), ..self.control.clone() };
+            let control_thread = self.control_thread;
             let thread = thread::Builder::new().name("control".into());
-            thread.spawn(move || control.0(control.1)).expect("the control thread starts");
+            thread.spawn(move || control_thread(control)).expect("the control thread starts");
             let header = self.control.header;
             obey(header, bell, &mailboxes, &running, self.drain_timeout)
                 .expect("an eventfd can be waited for");
@@ -160,12 +180,13 @@ fn obey(
         let stop = due || obeyed == Command::Stop;
         let wanted = if stop { Command::Stop } else { header.command() };
         if wanted != obeyed {
-            let order = match wanted {
-                Command::Run => None,
-                Command::Drain => Some(Order::Drain),
-                Command::Stop => Some(Order::Stop),
-            };
-            mailboxes.iter().for_each(|mailbox| order.into_iter().for_each(|it| mailbox.send(it)));
+            for mailbox in mailboxes {
+                match wanted {
+                    Command::Run => {}
+                    Command::Drain => mailbox.send(Order::Drain),
+                    Command::Stop => mailbox.send(Order::Stop),
+                }
+            }
             let drains = wanted == Command::Drain;
             deadline = drain_timeout.filter(|_| drains).map(|span| clock::now() + span);
             obeyed = wanted;

@@ -7,9 +7,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringbolt_core::kernel::{Errno, Fd, Kernel};
+use ringbolt_core::kernel::{Errno, Fd, Kernel, Span};
 use ringbolt_core::token::Token;
 
+use crate::durations::Durations;
 use crate::mailbox::Mailbox;
 use crate::region::punch_hole;
 use crate::ring::Submissions;
@@ -20,6 +21,8 @@ use crate::socket;
 pub(crate) struct RingKernel<'a> {
     pub(crate) ring: Submissions<'a>,
     pub(crate) mailboxes: Arc<[Mailbox]>,
+    /// What was measured since they were last handed over.
+    pub(crate) durations: Box<Durations>,
 }
 
 impl Kernel for RingKernel<'_> {
@@ -85,6 +88,10 @@ impl Kernel for RingKernel<'_> {
 
     fn wake(&mut self, worker: usize) {
         self.mailboxes[worker].wake();
+    }
+
+    fn measure(&mut self, what: Span, took: Duration) {
+        self.durations.record(what, took);
     }
 }
 

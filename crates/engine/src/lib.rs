@@ -6,6 +6,7 @@
 //! `ringbolt-core`'s: a worker is its shard with a ring as the kernel.
 
 mod clock;
+mod durations;
 mod engine;
 mod holder;
 mod kernel;
@@ -21,6 +22,7 @@ mod start;
 mod supervisor;
 mod worker;
 
+pub use durations::Durations;
 pub use engine::Control;
 pub use holder::Holder;
 pub use machine::{cores, descriptor_limit, end_with_parent};

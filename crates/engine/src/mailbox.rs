@@ -1,18 +1,37 @@
 //! How other threads speak to a worker: a queue, and an eventfd that the worker's ring reads.
 
+use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
 use crossbeam::queue::SegQueue;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use crate::durations::Durations;
+
 /// What a worker is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Take no new sessions; end when the last has ended.
     Drain,
     /// Reset what is left and end.
     Stop,
+    /// Go on with these empty histograms and hand over those filled so far.
+    HandOver {
+        /// The empty ones.
+        empty: Box<Durations>,
+        /// Takes those filled so far; called on the worker, so it must not wait.
+        reply: Box<dyn FnOnce(Box<Durations>) + Send>,
+    },
+}
+
+impl fmt::Debug for Order {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Drain => "Drain",
+            Self::Stop => "Stop",
+            Self::HandOver { .. } => "HandOver",
+        })
+    }
 }
 
 /// A worker's letter box.

@@ -11,7 +11,7 @@ use std::slice;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap};
 use nix::unistd::ftruncate;
-use ringbolt_core::record::{Extent, Region};
+use ringbolt_core::region::{Extent, Region};
 
 /// The session region of this supervisor.
 #[derive(Debug)]

@@ -15,9 +15,10 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use ringbolt_core::header::Command;
 use ringbolt_core::kernel::Fd;
 use ringbolt_core::limits::{SESSIONS_MAX, sessions_for};
-use ringbolt_core::record::{Command, Extent, Part};
+use ringbolt_core::region::{Extent, Part};
 use ringbolt_core::session::{Phase, Side};
 use ringbolt_core::snapshot::Snapshot;
 use ringbolt_core::spec::{Place, Spec};
@@ -260,6 +261,7 @@ impl<'a> Supervisor<'a> {
             addresses: self.listening.addresses(),
             // Every worker, and the control thread.
             starting: Starting::new(self.extent.workers + 1, self.ready.clone()),
+            mailboxes: Arc::default(),
         };
         let doors = (0..self.extent.workers).map(|worker| self.listening.doors(worker)).collect();
         let bell = &self.bell;
@@ -420,7 +422,7 @@ impl<'a> Supervisor<'a> {
             }
             part.journal.clear();
         }
-        region.gauges.iter().for_each(|gauge| gauge.clear());
+        region.gauges.clear();
         live
     }
 

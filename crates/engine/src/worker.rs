@@ -1,16 +1,19 @@
 //! A worker: one thread, one core, one ring, one shard.
 
 use std::io;
+use std::mem::replace;
 use std::sync::Arc;
 
+use ringbolt_core::header::{Command, Header};
 use ringbolt_core::kernel::Fd;
-use ringbolt_core::record::{Command, Counted, Header, Part, ServerGauge};
+use ringbolt_core::region::{Counted, Gauges, Part};
 use ringbolt_core::shard::{Place, Shard};
 use ringbolt_core::snapshot::Snapshot;
 use ringbolt_core::time::Instant;
 use ringbolt_core::token::{Op, Token};
 
 use crate::clock;
+use crate::durations::Durations;
 use crate::kernel::RingKernel;
 use crate::listen::Door;
 use crate::machine::pin_to;
@@ -23,7 +26,7 @@ pub(crate) struct Worker {
     pub(crate) number: usize,
     pub(crate) core: usize,
     pub(crate) header: &'static Header,
-    pub(crate) gauges: &'static [ServerGauge],
+    pub(crate) gauges: Gauges<'static>,
     pub(crate) counted: Counted<'static>,
     /// Its own bytes of the region, viewed in its own thread.
     pub(crate) part: &'static mut [u8],
@@ -59,7 +62,8 @@ impl Worker {
         let mut ring = ring::create()?;
         let (submitter, submissions, mut completions) = ring.split();
         let ring = Submissions::new(submitter, submissions);
-        let mut kernel = RingKernel { ring, mailboxes: self.mailboxes };
+        let durations = Box::new(Durations::new(self.snapshot.servers().count()));
+        let mut kernel = RingKernel { ring, mailboxes: self.mailboxes, durations };
         let doors = self.doors.iter().map(|door| (door.socket, door.listener));
         let mut now = clock::now();
         let mut shard = Shard::new(place, self.snapshot, doors, now);
@@ -102,6 +106,7 @@ fn take_orders(shard: &mut Shard<'_>, kernel: &mut RingKernel<'_>, number: usize
         match order {
             Order::Drain => shard.drain(kernel, now),
             Order::Stop => shard.stop(kernel, now),
+            Order::HandOver { empty, reply } => reply(replace(&mut kernel.durations, empty)),
         }
     }
 }

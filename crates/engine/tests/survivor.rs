@@ -25,9 +25,10 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, ftruncate};
-use ringbolt_core::kernel::{Errno, Fd, Kernel, NO_FD};
+use ringbolt_core::kernel::{Errno, Fd, Kernel, NO_FD, Span};
 use ringbolt_core::mapping::Mapping;
-use ringbolt_core::record::{Extent, Flags, Part, Region, Session};
+use ringbolt_core::record::{Flags, Session};
+use ringbolt_core::region::{Extent, Part, Region};
 use ringbolt_core::session::{DirectionId, Phase};
 use ringbolt_core::shard::{Place, Shard};
 use ringbolt_core::snapshot::{Listener, Pool, Server, Snapshot};
@@ -381,5 +382,9 @@ impl Kernel for Mortal {
 
     fn wake(&mut self, worker: usize) {
         self.kernel.wake(worker);
+    }
+
+    fn measure(&mut self, what: Span, took: Duration) {
+        self.kernel.measure(what, took);
     }
 }

@@ -2,22 +2,30 @@
 //! then the slot is free. A close is a reset, unless the session ended in order.
 
 use crate::close::Cause;
-use crate::kernel::{Kernel, NO_FD};
+use crate::kernel::{Kernel, NO_FD, Span};
+use crate::record::Session;
 use crate::session::{DirectionId, Phase, Side};
 use crate::shard::{Shard, poll_op};
+use crate::time::Instant;
 use crate::token::Op;
 
 impl Shard<'_> {
     /// Ends a session in which each side has ended and was told of the other's end.
-    pub(super) fn close_orderly<K: Kernel>(&mut self, kernel: &mut K, slot: u32) {
+    pub(super) fn close_orderly<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
         for side in Side::BOTH {
             kernel.forgive(self.session(slot).socket(side as usize));
         }
-        self.close(kernel, slot, Cause::Ended);
+        self.close(kernel, slot, Cause::Ended, now);
     }
 
     /// Ends a session. Sides that were not forgiven see a reset.
-    pub(super) fn close<K: Kernel>(&mut self, kernel: &mut K, slot: u32, cause: Cause) {
+    pub(super) fn close<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        slot: u32,
+        cause: Cause,
+        now: Instant,
+    ) {
         self.session(slot).set_phase(Phase::Closing);
         self.slots[slot as usize].cause = cause;
         self.timers.clear(slot);
@@ -32,11 +40,16 @@ impl Shard<'_> {
         if self.slots[slot as usize].connecting {
             kernel.cancel(self.token(slot, Op::Connect));
         }
-        self.release_when_quiet(kernel, slot);
+        self.release_when_quiet(kernel, slot, now);
     }
 
     /// Closes the descriptors and frees the slot, unless an operation is still in flight.
-    pub(super) fn release_when_quiet<K: Kernel>(&mut self, kernel: &mut K, slot: u32) {
+    pub(super) fn release_when_quiet<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        slot: u32,
+        now: Instant,
+    ) {
         let state = &self.slots[slot as usize];
         let polling = state.watches.iter().any(|watch| watch.polling);
         if polling || state.connecting || state.connect_timing {
@@ -45,7 +58,7 @@ impl Shard<'_> {
         let (spilled, cause) = (state.spilled, state.cause);
         let session = self.session(slot);
         if session.socket(Side::Server as usize) != NO_FD {
-            self.place.gauges[session.gauge.get() as usize].subtract();
+            self.place.gauges.servers[session.gauge.get() as usize].subtract();
         }
         for side in Side::BOTH {
             let socket = session.socket(side as usize);
@@ -57,11 +70,35 @@ impl Shard<'_> {
         if spilled {
             self.release_spill(kernel, slot);
         }
-        self.place.counted.worker.ended.add(1);
-        self.place.counted.worker.causes[cause as usize].add(1);
+        kernel.measure(Span::Session, now.since(Instant::from_nanos(session.accepted_at.get())));
+        self.count_end(session, cause);
         session.end();
         self.slab.give(slot);
         self.free_place(kernel);
+    }
+
+    fn count_end(&self, session: &Session, cause: Cause) {
+        let (counted, gauges) = (&self.place.counted, &self.place.gauges);
+        gauges.listeners[session.listener.get() as usize].subtract();
+        gauges.pools[session.pool.get() as usize].subtract();
+        counted.worker.ended.add(1);
+        counted.worker.sessions.set(counted.worker.sessions.read() - 1);
+        counted.worker.causes[cause as usize].add(1);
+        let side = match cause {
+            Cause::ClientReset | Cause::ClientLeft => Side::Client,
+            Cause::ServerReset => Side::Server,
+            Cause::Ended
+            | Cause::IdleTimeout
+            | Cause::FinTimeout
+            | Cause::ConnectFailed
+            | Cause::ConnectTimeout
+            | Cause::NoServer
+            | Cause::LocalFault
+            | Cause::Stopped => return,
+        };
+        if session.attempts.get() > 0 {
+            counted.servers[session.gauge.get() as usize].aborts[side as usize].add(1);
+        }
     }
 
     pub(super) fn release_spill<K: Kernel>(&self, kernel: &mut K, slot: u32) {

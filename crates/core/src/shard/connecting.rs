@@ -2,7 +2,7 @@
 //! reached, at once when it refuses and after the connect timeout when it is silent.
 
 use crate::close::Cause;
-use crate::kernel::{Errno, Kernel, NO_FD};
+use crate::kernel::{Errno, Kernel, NO_FD, Span};
 use crate::key::Key;
 use crate::listener::is_shortage;
 use crate::mapping::Question;
@@ -39,7 +39,7 @@ impl Shard<'_> {
             slot.connect_timing = false;
         }
         match session.phase() {
-            Some(Phase::Closing) => self.release_when_quiet(kernel, token.slot),
+            Some(Phase::Closing) => self.release_when_quiet(kernel, token.slot, now),
             Some(Phase::Connecting) if connect && result == 0 => {
                 self.connected(kernel, token.slot, now);
             }
@@ -55,9 +55,9 @@ impl Shard<'_> {
 
     /// The client did something while its server is being connected to. Bytes and an end of stream
     /// wait their turn; a reset ends the session.
-    pub(super) fn client_spoke<K: Kernel>(&mut self, kernel: &mut K, slot: u32) {
+    pub(super) fn client_spoke<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
         if self.slots[slot as usize].watches[Side::Client as usize].broken {
-            self.close(kernel, slot, Cause::ClientLeft);
+            self.close(kernel, slot, Cause::ClientLeft, now);
         }
     }
 
@@ -72,7 +72,7 @@ impl Shard<'_> {
         let session = self.session(slot);
         let pool = &self.snapshot.pools[session.pool.get() as usize];
         let Some(index) = self.choose(session, pool) else {
-            return self.close(kernel, slot, otherwise);
+            return self.close(kernel, slot, otherwise, now);
         };
         let server = &pool.servers[index];
         let socket = match kernel.open(server.addr, pool.keepalive) {
@@ -82,14 +82,15 @@ impl Shard<'_> {
                     // Whoever is accepted now would fare no better; in the queue they can wait.
                     self.pause_accepting(now);
                 }
-                return self.close(kernel, slot, Cause::LocalFault);
+                return self.close(kernel, slot, Cause::LocalFault, now);
             }
         };
         session.server.set(index as u16);
         session.gauge.set(server.gauge);
         session.attempts.set(session.attempts.get() + 1);
+        session.active_at.set(now.as_nanos());
         session.set_socket(Side::Server as usize, socket);
-        self.place.gauges[server.gauge as usize].add();
+        self.place.gauges.servers[server.gauge as usize].add();
         let counted = &self.place.counted;
         counted.worker.connects.add(1);
         if session.attempts.get() > 1 {
@@ -115,16 +116,21 @@ impl Shard<'_> {
             after: (tried > 0).then(|| usize::from(session.server.get())),
             tried: usize::from(tried),
             eligible: &|_| true,
-            sessions: &|index| self.place.gauges[pool.servers[index].gauge as usize].sessions(),
+            sessions: &|index| {
+                self.place.gauges.servers[pool.servers[index].gauge as usize].sessions()
+            },
             ticket: self.tickets[session.pool.get() as usize],
         })
     }
 
     fn connected<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
         let session = self.session(slot);
+        let gauge = session.gauge.get();
+        let took = now.since(Instant::from_nanos(session.active_at.get()));
+        kernel.measure(Span::Connect { gauge }, took);
         session.active_at.set(now.as_nanos());
         session.set_phase(Phase::Relaying);
-        self.place.counted.servers[session.gauge.get() as usize].sessions.add(1);
+        self.place.counted.servers[gauge as usize].sessions.add(1);
         if let Some(idle) = self.listener(session).idle_timeout {
             self.timers.set(slot, now + idle);
         }
@@ -145,7 +151,7 @@ impl Shard<'_> {
         if cause != Cause::LocalFault {
             self.place.counted.servers[gauge].connect_errors.add(1);
         }
-        self.place.gauges[gauge].subtract();
+        self.place.gauges.servers[gauge].subtract();
         let socket = session.socket(Side::Server as usize);
         session.set_socket(Side::Server as usize, NO_FD);
         kernel.close(socket);

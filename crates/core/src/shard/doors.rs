@@ -178,8 +178,17 @@ impl Shard<'_> {
         session.accepted_at.set(now.as_nanos());
         session.active_at.set(now.as_nanos());
         session.set_phase(Phase::Connecting);
+        self.count_begin(listener, pool);
         self.watch(kernel, slot, Side::Client);
         self.connect_first(kernel, slot, now);
+    }
+
+    fn count_begin(&self, listener: u16, pool: u16) {
+        let (counted, gauges) = (&self.place.counted, &self.place.gauges);
+        gauges.listeners[listener as usize].add();
+        gauges.pools[pool as usize].add();
+        counted.worker.sessions.set(counted.worker.sessions.read() + 1);
+        counted.listeners[listener as usize].sessions.add(1);
     }
 
     /// Takes no connections for a moment, because there is nothing to serve them with.

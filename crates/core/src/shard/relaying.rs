@@ -60,7 +60,7 @@ impl<'r> Shard<'r> {
             self.timers.set(slot, now + limit);
         } else {
             let cause = if half_closed { Cause::FinTimeout } else { Cause::IdleTimeout };
-            self.close(kernel, slot, cause);
+            self.close(kernel, slot, cause, now);
         }
     }
 
@@ -76,9 +76,9 @@ impl<'r> Shard<'r> {
         if state.watches[side as usize].broken
             || kernel.unacknowledged(session.socket(side as usize)) == 0
         {
-            self.close(kernel, slot, cause);
+            self.close(kernel, slot, cause, now);
         } else if over {
-            self.close(kernel, slot, Cause::FinTimeout);
+            self.close(kernel, slot, Cause::FinTimeout, now);
         } else {
             let wait = FLUSH_LOOK * (1 << state.flush_looks.min(FLUSH_LOOKS_MAX));
             state.flush_looks = state.flush_looks.saturating_add(1);
@@ -102,12 +102,19 @@ impl<'r> Shard<'r> {
         }
         let broken = Side::BOTH.map(|side| self.is_broken(session, side));
         let side = match broken {
-            [false, false] if self.has_ended(session) => return self.close_orderly(kernel, slot),
+            [false, false] if self.has_ended(session) => {
+                return self.close_orderly(kernel, slot, now);
+            }
             [false, false] => return self.go_on(slot, again, now),
             [true, true] => {
                 let cause = self.slots[slot as usize].cause;
                 let known = cause != Cause::Ended;
-                return self.close(kernel, slot, if known { cause } else { Cause::ClientReset });
+                return self.close(
+                    kernel,
+                    slot,
+                    if known { cause } else { Cause::ClientReset },
+                    now,
+                );
             }
             [true, false] => Side::Client,
             [false, true] => Side::Server,
@@ -166,6 +173,7 @@ impl<'r> Shard<'r> {
         let counted = &self.place.counted;
         counted.worker.copied[id as usize].add(bytes);
         counted.servers[session.gauge.get() as usize].bytes[id as usize].add(bytes);
+        counted.listeners[session.listener.get() as usize].bytes[id as usize].add(bytes);
     }
 
     /// Whether nothing can be read from a side any more without it having said so, or nothing can

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use ringbolt_core::close::Cause;
-use ringbolt_core::kernel::Fd;
+use ringbolt_core::kernel::{Fd, Span};
 use ringbolt_core::session::Phase;
 use ringbolt_core::token::Op;
 use support::{Answer, End, Socket};
@@ -181,12 +181,20 @@ impl World<'_> {
             prop_assert!(socket.closed.is_some(), "{} was never closed", fd);
         }
         prop_assert_eq!(self.region.header.sessions(), 0);
-        prop_assert!(self.region.gauges.iter().all(|gauge| gauge.sessions() == 0));
+        let gauges = self.region.gauges;
+        let mut all = gauges.servers.iter().chain(gauges.listeners).chain(gauges.pools);
+        prop_assert!(all.all(|gauge| gauge.sessions() == 0));
         prop_assert_eq!(self.shard.sessions().count(), 0);
         let stats = self.region.counted.worker;
         let ends: u64 = stats.causes.iter().map(|cause| cause.read()).sum();
         prop_assert_eq!(ends, stats.ended.read());
         prop_assert_eq!(stats.ended.read() + stats.vanished.read(), stats.accepted.read());
+        prop_assert_eq!(stats.sessions.read(), 0);
+        let measured = &self.kernel.measured;
+        let lengths = measured.iter().filter(|(what, _)| *what == Span::Session).count() as u64;
+        prop_assert_eq!(lengths, stats.ended.read(), "every session has one length");
+        let reached: u64 = self.region.counted.servers.iter().map(|it| it.sessions.read()).sum();
+        prop_assert_eq!(measured.len() as u64 - lengths, reached, "every success has one time");
         prop_assert_eq!(stats.stale.read(), self.replayed);
         prop_assert_eq!(stats.faults.read(), 0);
         Ok(())

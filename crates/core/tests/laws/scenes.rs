@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::Fd;
-use ringbolt_core::record::{Extent, Flags, Part, Region};
+use ringbolt_core::record::Flags;
+use ringbolt_core::region::{Extent, Part, Region};
 use ringbolt_core::session::{DirectionId, Phase};
 use ringbolt_core::shard::Place;
 use zerocopy::IntoBytes;

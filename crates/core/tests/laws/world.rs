@@ -8,7 +8,7 @@ use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::{Fd, NO_FD};
 use ringbolt_core::mapping::Mapping;
 use ringbolt_core::mapping::rendezvous::name_hash;
-use ringbolt_core::record::{Extent, Part, Region};
+use ringbolt_core::region::{Extent, Part, Region};
 use ringbolt_core::session::Phase;
 use ringbolt_core::shard::{Place, Shard};
 use ringbolt_core::snapshot::{Listener, Pool, Server, Snapshot};
@@ -39,9 +39,9 @@ pub(crate) struct World<'r> {
 
 /// What the test reads of the region.
 pub(crate) struct RegionView<'r> {
-    pub(crate) header: &'r ringbolt_core::record::Header,
-    pub(crate) gauges: &'r [ringbolt_core::record::ServerGauge],
-    pub(crate) counted: ringbolt_core::record::Counted<'r>,
+    pub(crate) header: &'r ringbolt_core::header::Header,
+    pub(crate) gauges: ringbolt_core::region::Gauges<'r>,
+    pub(crate) counted: ringbolt_core::region::Counted<'r>,
 }
 
 pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ringbolt_core::kernel::{Errno, Fd, Kernel, Readiness};
+use ringbolt_core::kernel::{Errno, Fd, Kernel, Readiness, Span};
 use ringbolt_core::token::{Op, Token};
 
 /// How a connection ended, as its peer sees it.
@@ -94,6 +94,8 @@ pub(crate) struct MemoryKernel {
     pub(crate) wakes: usize,
     pub(crate) accept_fails: bool,
     pub(crate) cancels: usize,
+    /// Every length of time that was measured.
+    pub(crate) measured: Vec<(Span, Duration)>,
     pub(crate) probe: Option<Probe>,
 }
 
@@ -406,5 +408,9 @@ impl Kernel for MemoryKernel {
 
     fn wake(&mut self, _worker: usize) {
         self.wakes += 1;
+    }
+
+    fn measure(&mut self, what: Span, took: Duration) {
+        self.measured.push((what, took));
     }
 }

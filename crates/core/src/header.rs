@@ -1,0 +1,127 @@
+//! The head of the session region: what all workers and the supervisor share. Few words, all of
+//! them atomic.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use zerocopy::{FromBytes, IntoBytes, KnownLayout};
+
+use crate::limits::WORKERS_MAX;
+
+/// What the supervisor wants of the engine; it outlives an engine, so a drain goes on after a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Serve.
+    Run,
+    /// Take no new sessions; end when the last has ended.
+    Drain,
+    /// Reset what is left and end.
+    Stop,
+}
+
+/// The head of the region.
+#[derive(FromBytes, IntoBytes, KnownLayout)]
+#[repr(C, align(64))]
+pub struct Header {
+    pub(crate) magic: AtomicU64,
+    pub(crate) layout: AtomicU32,
+    pub(crate) record_size: AtomicU32,
+    pub(crate) workers: AtomicU32,
+    pub(crate) capacity: AtomicU32,
+    /// Engines that have opened this region.
+    epoch: AtomicU64,
+    command: AtomicU32,
+    _spare: [u32; 7],
+    /// Live sessions over all workers; alone on its line, because every worker writes it.
+    sessions: AtomicU64,
+    _line: [u64; 7],
+    /// Workers that wait for the number above to fall, one bit each.
+    waiting: [AtomicU64; WORKERS_MAX / 64],
+    /// Sessions lost because an engine died.
+    lost: AtomicU64,
+    _rest: [u64; 3],
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Header").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+impl Header {
+    /// Engines that have opened this region, this one included.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// What the supervisor wants now.
+    pub fn command(&self) -> Command {
+        match self.command.load(Ordering::Acquire) {
+            0 => Command::Run,
+            1 => Command::Drain,
+            _ => Command::Stop,
+        }
+    }
+
+    /// Says what the engine shall do. Only the supervisor calls this, and wakes the engine.
+    pub fn order(&self, command: Command) {
+        self.command.store(command as u32, Ordering::Release);
+    }
+
+    /// Live sessions over all workers.
+    pub fn sessions(&self) -> u64 {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    /// Takes a place for one more session while there are fewer than `max`.
+    pub fn reserve(&self, max: u64) -> bool {
+        let taken = self.sessions.fetch_add(1, Ordering::SeqCst);
+        if taken >= max {
+            self.sessions.fetch_sub(1, Ordering::SeqCst);
+        }
+        taken < max
+    }
+
+    /// Counts a session that was accepted without a reservation.
+    pub fn add_session(&self) {
+        self.sessions.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Gives a place back, and calls `wake` for each worker that waits for one.
+    pub fn free(&self, mut wake: impl FnMut(usize)) {
+        self.sessions.fetch_sub(1, Ordering::SeqCst);
+        for (word, bits) in self.waiting.iter().enumerate() {
+            if bits.load(Ordering::SeqCst) == 0 {
+                continue;
+            }
+            let mut workers = bits.swap(0, Ordering::SeqCst);
+            while workers != 0 {
+                wake(word * 64 + workers.trailing_zeros() as usize);
+                workers &= workers - 1;
+            }
+        }
+    }
+
+    /// Says that a worker waits for a place. It must look once more after this, since a place may
+    /// have been given back before the word was out.
+    pub fn wait_for_place(&self, worker: usize) {
+        self.waiting[worker / 64].fetch_or(1 << (worker % 64), Ordering::SeqCst);
+    }
+
+    /// Sessions that were lost because an engine died.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Counts sessions that ended with a dead engine. Only between two engines.
+    pub fn lose(&self, sessions: u64) {
+        self.lost.fetch_add(sessions, Ordering::Relaxed);
+    }
+
+    /// Sets what depends on the number of live sessions right before an engine begins.
+    pub fn begin_epoch(&self, sessions: u64) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+        self.sessions.store(sessions, Ordering::SeqCst);
+        self.waiting.iter().for_each(|bits| bits.store(0, Ordering::SeqCst));
+    }
+}
