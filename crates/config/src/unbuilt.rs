@@ -56,7 +56,6 @@ const WITHOUT_EFFECT: &[(&str, When)] = &[
     ("pool.*.fail_open", True),
     ("pool.*.health.kind", IsNot("off")),
     ("pool.*.server.max_sessions", Written),
-    ("pool.*.splice", IsNot("off")),
 ];
 
 /// Reports every use of a key that is not built yet.
@@ -169,7 +168,7 @@ mod tests {
              log = \"tcplog\"\n\
              [listener.l]\nbind = [\"[::]:1\", \"fd@3\"]\naccept_proxy = [\"::/0\"]\n\
              accept_proxy_only = true\nmax_per_source = 3\nmax_sessions = 1\nmptcp = true\n\
-             [pool.h]\nbalance = \"haproxy-source\"\nsend_proxy = \"v1\"\nsplice = \"auto\"\n\
+             [pool.h]\nbalance = \"haproxy-source\"\nsend_proxy = \"v1\"\n\
              fail_open = true\nhealth = { kind = \"tcp\" }\n\
              [[pool.h.server]]\naddr = \"unix:/a\"\nsource = [\"::1\"]\nmax_sessions = 1\n\
              [pool.n]\nbalance = \"nginx-hash\"\nserver = []\n",
@@ -188,7 +187,7 @@ mod tests {
             "[global]\nlog = \"json\"\nworkers = 2\n\
              [listener.l]\nbind = \"[::]:1\"\naccept_proxy = []\naccept_proxy_only = false\n\
              max_per_source = \"off\"\nmptcp = false\n\
-             [pool.h]\nbalance = \"source\"\nsend_proxy = \"off\"\nsplice = \"off\"\n\
+             [pool.h]\nbalance = \"source\"\nsend_proxy = \"off\"\nsplice = \"always\"\n\
              fail_open = false\nhealth = { kind = \"off\" }\n\
              [[pool.h.server]]\naddr = \"[::1]:1\"\nsource = []\n",
         );

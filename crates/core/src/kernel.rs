@@ -9,6 +9,7 @@ use core::cell::Cell;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use crate::pipes::Pipe;
 use crate::token::Token;
 
 /// A descriptor number. The records of live sessions hold numbers, because a number is what
@@ -23,6 +24,8 @@ pub const NO_FD: Fd = -1;
 pub struct Errno(pub i32);
 
 impl Errno {
+    /// Input or output failed.
+    pub const IO: Self = Self(5);
     /// Nothing to read, or no room to write.
     pub const AGAIN: Self = Self(11);
     /// The system has no descriptors left.
@@ -119,6 +122,17 @@ pub trait Kernel {
 
     /// Inline: write what there is room for.
     fn send(&mut self, fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno>;
+
+    /// Inline: a new pipe, as large as may be had up to [`crate::limits::PIPE_BYTES`], and the bytes
+    /// it holds.
+    fn pipe(&mut self) -> Result<(Pipe, usize), Errno>;
+
+    /// Inline: move up to `most` bytes of what is there into the write end of a pipe. Neither 0 nor
+    /// [`Errno::AGAIN`] is the last word on whether bytes or an end are there: a receive is.
+    fn splice_in(&mut self, from: Fd, pipe: Fd, most: usize) -> Result<usize, Errno>;
+
+    /// Inline: move up to `most` bytes out of the read end of a pipe, as far as there is room.
+    fn splice_out(&mut self, pipe: Fd, to: Fd, most: usize) -> Result<usize, Errno>;
 
     /// Inline: send FIN after what is queued.
     fn shut_down(&mut self, fd: Fd) -> Result<(), Errno>;

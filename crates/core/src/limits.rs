@@ -27,8 +27,20 @@ pub const SESSIONS_MAX: u32 = 1 << 24;
 /// never takes more than a spill block holds, so what a receiver does not take always has a place.
 pub const BLOCK: usize = 16 * 1024;
 
-/// Bytes that one direction may move in a turn before other sessions have theirs.
+/// Bytes that one direction may copy in a turn before other sessions have theirs.
 pub const TURN_BYTES: usize = 16 * BLOCK;
+
+/// Pipes of one worker. They bound how many receivers of bulk may be slow at a time without being
+/// copied to.
+pub const PIPES_PER_WORKER: usize = 64;
+
+/// Bytes that a pipe is asked to hold, of one splice, and that one direction may splice in a turn.
+/// It is also the most that an unprivileged user may ask for (pipe-max-size).
+pub const PIPE_BYTES: usize = 1 << 20;
+
+/// Bytes that a pipe must hold to be worth a splice: what a user without privileges gets while it
+/// has few (pipe(7), pipe-user-pages-soft).
+pub const PIPE_BYTES_LEAST: usize = 64 * 1024;
 
 /// Entries of a worker's submission queue.
 pub const SUBMISSION_ENTRIES: u32 = 512;
@@ -46,13 +58,14 @@ pub const CONTROL_DESCRIPTORS: u64 = 96;
 /// region, the configuration, signals, wake-ups, and a few inherited ones.
 pub const BASE_DESCRIPTORS: u64 = 32;
 
-/// Descriptors of one worker beside its listening sockets: ring and wake-up.
-pub const DESCRIPTORS_PER_WORKER: u64 = 2;
+/// Descriptors of one worker beside its listening sockets: ring, wake-up, and two for each pipe.
+pub const DESCRIPTORS_PER_WORKER: u64 = 2 + 2 * PIPES_PER_WORKER as u64;
 
 /// Bytes of a configuration file.
 pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 const _: () = assert!(TURN_BYTES >= BLOCK, "a turn moves at least one block");
+const _: () = assert!(PIPE_BYTES >= PIPE_BYTES_LEAST && PIPE_BYTES <= 1 << 20, "see splice(2)");
 const _: () = assert!(BLOCK <= u16::MAX as usize, "a spill's offset and length are 16 bits");
 const _: () = assert!(
     COMPLETION_ENTRIES >= 4 * SUBMISSION_ENTRIES,
@@ -76,15 +89,15 @@ mod tests {
 
     // Goal: the limit most machines here have holds what the design promises. Method: by hand.
     #[test]
-    fn twenty_thousand_descriptors_hold_9_900_sessions() {
-        assert!(sessions_for(20_000, 2, 3) >= 9_900);
+    fn twenty_thousand_descriptors_hold_9_600_sessions() {
+        assert!(sessions_for(20_000, 2, 3) >= 9_600);
         assert_eq!(sessions_for(100, 2, 3), 0);
     }
 
     // Goal: the two sums agree. Method: what is needed is exactly enough.
     #[test]
     fn what_is_needed_is_enough() {
-        for (workers, binds, sessions) in [(1, 1, 1), (2, 3, 9_900), (256, 256, 1_000_000)] {
+        for (workers, binds, sessions) in [(1, 1, 1), (2, 3, 9_600), (256, 256, 1_000_000)] {
             let needed = fixed_descriptors(workers, binds) + DESCRIPTORS_PER_SESSION * sessions;
             assert_eq!(sessions_for(needed, workers, binds), sessions);
             assert_eq!(sessions_for(needed - 1, workers, binds), sessions - 1);

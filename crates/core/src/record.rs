@@ -15,6 +15,7 @@ use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
 use crate::kernel::{Fd, NO_FD};
 use crate::limits::BLOCK;
+use crate::pipes::Pipe;
 use crate::session::{DirectionId, Phase};
 
 /// A worker's journal: which bytes are in its hands right now.
@@ -82,8 +83,9 @@ pub struct Session {
     /// Written before the first operation on a socket, taken out before its close is submitted: a
     /// number in a live record is this session's socket and nobody else's.
     sockets: [Cell<Fd>; 2],
-    /// Read and write end of each direction's pipe, written before the first splice.
-    pub pipes: [[Cell<Fd>; 2]; 2],
+    /// Read and write end of each direction's pipe, written before the first splice and taken out
+    /// before it is lent to another or its close is submitted.
+    pipes: [[Cell<Fd>; 2]; 2],
     /// Where the client is, as IPv6; v4-mapped when it is IPv4.
     pub client_addr: Cell<[u8; 16]>,
     /// Its port.
@@ -119,7 +121,9 @@ pub struct Session {
     /// Offset and length (16 bits each) of what waits in each direction's spill block. Written after
     /// the bytes are in the block, and after each send from it: it may lag, never lead.
     spills: [AtomicU32; 2],
-    _spare: [u64; 2],
+    /// Bytes in each direction's pipe; written after each splice. A survivor asks the pipe.
+    piped: [Cell<u32>; 2],
+    _spare: [u64; 1],
 }
 
 const _: () = assert!(size_of::<Session>() == 128, "two cache lines");
@@ -207,6 +211,28 @@ impl Session {
         self.spills[direction as usize].store(word, Ordering::Release);
     }
 
+    /// A direction's pipe, if it has one.
+    pub fn pipe(&self, direction: DirectionId) -> Option<Pipe> {
+        let [read, write] = self.pipes[direction as usize].each_ref().map(Cell::get);
+        (read != NO_FD).then_some(Pipe { read, write })
+    }
+
+    /// Names or un-names a direction's pipe.
+    pub fn set_pipe(&self, direction: DirectionId, pipe: Option<Pipe>) {
+        let ends = pipe.map_or([NO_FD; 2], |pipe| [pipe.read, pipe.write]);
+        self.pipes[direction as usize].iter().zip(ends).for_each(|(place, fd)| place.set(fd));
+    }
+
+    /// Bytes in a direction's pipe.
+    pub fn piped(&self, direction: DirectionId) -> usize {
+        self.piped[direction as usize].get() as usize
+    }
+
+    /// Writes down how many bytes are in a direction's pipe.
+    pub fn set_piped(&self, direction: DirectionId, bytes: usize) {
+        self.piped[direction as usize].set(bytes as u32);
+    }
+
     /// Begins a new life of the slot with everything else at rest. The phase stays free.
     pub fn begin(&self) {
         self.generation.set(self.generation.get().wrapping_add(1) | 1);
@@ -219,6 +245,7 @@ impl Session {
         self.header_sent.set(0);
         self.received.iter().for_each(|bytes| bytes.set(0));
         self.spills.iter().for_each(|spill| spill.store(0, Ordering::Relaxed));
+        self.piped.iter().for_each(|bytes| bytes.set(0));
     }
 
     /// Ends the slot's life: no completion that carries the old generation is believed any more.

@@ -2,6 +2,7 @@
 //! it between two turns and need not outlive the engine.
 
 use crate::close::Cause;
+use crate::direction::flow::Flow;
 use crate::kernel::Readiness;
 
 /// The two ends of a session.
@@ -151,6 +152,8 @@ pub(crate) struct Slot {
     pub(crate) queued: bool,
     /// The fin timeout counts, not the idle one.
     pub(crate) half_closed: bool,
+    /// What each direction's last reads say of it.
+    pub(crate) flows: [Flow; 2],
     /// A spill block of the session has memory.
     pub(crate) spilled: bool,
     /// Looks at the queue that is being flushed; each waits longer than the one before.
@@ -170,6 +173,7 @@ impl Slot {
         connect_timing: false,
         queued: false,
         half_closed: false,
+        flows: [Flow::FRESH; 2],
         spilled: false,
         flush_looks: 0,
         queued_bytes: None,

@@ -21,6 +21,7 @@ use crate::direction::Direction;
 use crate::header::Header;
 use crate::kernel::{Errno, Fd, Kernel, Readiness};
 use crate::listener::Door;
+use crate::pipes::Pipes;
 use crate::record::Session;
 use crate::region::{Counted, Gauges, Part};
 use crate::session::{DirectionId, Phase, Side, Slot};
@@ -63,6 +64,7 @@ pub struct Shard<'r> {
     /// As many as have been used; allocated at once, touched as they are needed.
     slots: Vec<Slot>,
     timers: Timers,
+    pipes: Pipes,
     /// Sessions that have more to do without being told.
     run_list: VecDeque<u32>,
     /// Sessions begun, by pool; gives round robin its turn.
@@ -87,6 +89,7 @@ impl<'r> Shard<'r> {
             slab: Slab::new(capacity),
             slots: Vec::with_capacity(capacity as usize),
             timers: Timers::new(capacity, now),
+            pipes: Pipes::new(),
             run_list: VecDeque::with_capacity(capacity as usize),
             tickets: vec![0; snapshot.pools.len()],
             draining: false,

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::mapping::Mapping;
 use crate::mapping::rendezvous::name_hash;
-use crate::spec::{self, Balance, KeyPrefix, Spec};
+use crate::spec::{self, Balance, KeyPrefix, Spec, Splice};
 
 /// What every worker goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub struct Pool {
     pub attempts: u8,
     /// Bound of one connect attempt.
     pub connect_timeout: Duration,
+    /// When bytes are spliced.
+    pub splice: Splice,
     /// Silence after which a keepalive probe is sent.
     pub keepalive: Option<Duration>,
     /// In the order of the file.
@@ -140,6 +142,7 @@ impl Pool {
             key: pool.key,
             attempts: pool.attempts,
             connect_timeout: pool.connect_timeout,
+            splice: pool.splice,
             keepalive: pool.keepalive,
             servers,
         })

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringbolt_core::kernel::{Errno, Fd, Kernel, Span};
+use ringbolt_core::pipes::Pipe;
 use ringbolt_core::token::Token;
 
 use crate::durations::Durations;
 use crate::mailbox::Mailbox;
 use crate::region::punch_hole;
 use crate::ring::Submissions;
-use crate::socket;
+use crate::{pipe, socket};
 
 /// A worker's way to the kernel.
 #[derive(Debug)]
@@ -64,6 +65,18 @@ impl Kernel for RingKernel<'_> {
 
     fn send(&mut self, fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno> {
         socket::send(fd, from)
+    }
+
+    fn pipe(&mut self) -> Result<(Pipe, usize), Errno> {
+        pipe::open()
+    }
+
+    fn splice_in(&mut self, from: Fd, pipe: Fd, most: usize) -> Result<usize, Errno> {
+        pipe::splice(from, pipe, most)
+    }
+
+    fn splice_out(&mut self, pipe: Fd, to: Fd, most: usize) -> Result<usize, Errno> {
+        pipe::splice(pipe, to, most)
     }
 
     fn shut_down(&mut self, fd: Fd) -> Result<(), Errno> {

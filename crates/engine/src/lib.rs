@@ -14,6 +14,7 @@ mod listen;
 mod machine;
 mod mailbox;
 mod orphans;
+mod pipe;
 mod process;
 mod region;
 mod ring;

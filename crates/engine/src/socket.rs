@@ -204,7 +204,7 @@ fn checked(mut call: impl FnMut() -> isize) -> Result<usize, Errno> {
     }
 }
 
-fn borrow(fd: RawFd) -> BorrowedFd<'static> {
+pub(crate) fn borrow(fd: RawFd) -> BorrowedFd<'static> {
     // SAFETY: a number in a live record or in the supervisor's lists is an open descriptor, and
     // stays one until the record's owner submits its close. Used for the length of one call.
     unsafe { BorrowedFd::borrow_raw(fd) }

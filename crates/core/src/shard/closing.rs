@@ -67,6 +67,9 @@ impl Shard<'_> {
                 kernel.close(socket);
             }
         }
+        for id in DirectionId::BOTH {
+            self.place.direction(slot, id).drop_pipe(kernel, &mut self.pipes);
+        }
         if spilled {
             self.release_spill(kernel, slot);
         }

@@ -3,9 +3,8 @@
 //! end would be a lie.
 
 use crate::close::Cause;
-use crate::direction::Pause;
+use crate::direction::{Pause, Turn};
 use crate::kernel::Kernel;
-use crate::limits::TURN_BYTES;
 use crate::record::{Flags, Session};
 use crate::session::{DirectionId, Phase, Side};
 use crate::shard::Shard;
@@ -24,14 +23,22 @@ impl<'r> Shard<'r> {
         let mut again = false;
         let mut moved = false;
         for id in DirectionId::BOTH {
-            let before = session.received[id as usize].get();
-            let watches = &mut self.slots[slot as usize].watches;
-            again |= self.place.direction(slot, id).pump(kernel, watches, TURN_BYTES)
-                == Pause::OutOfBudget;
-            let bytes = session.received[id as usize].get() - before;
-            if bytes > 0 {
+            let state = &mut self.slots[slot as usize];
+            let mut turn = Turn {
+                watches: &mut state.watches,
+                flow: &mut state.flows[id as usize],
+                pipes: &mut self.pipes,
+                policy: self.snapshot.pools[session.pool.get() as usize].splice,
+                counted: self.place.counted.worker,
+                copied: 0,
+                spliced: 0,
+            };
+            let pause = self.place.direction(slot, id).pump(kernel, &mut turn);
+            again |= pause == Pause::OutOfBudget;
+            let (copied, spliced) = (turn.copied as u64, turn.spliced as u64);
+            if copied + spliced > 0 {
                 moved = true;
-                self.count(session, id, bytes);
+                self.count(session, id, copied, spliced);
             }
         }
         if moved {
@@ -129,7 +136,7 @@ impl<'r> Shard<'r> {
             self.flush(kernel, slot, now);
         } else {
             let unread = self.slots[slot as usize].watches[side as usize].readable;
-            let waiting = session.spill(side.outgoing()).1 > 0;
+            let waiting = self.place.direction(slot, side.outgoing()).is_holding();
             self.go_on(slot, again || (unread && !waiting), now);
         }
     }
@@ -169,9 +176,11 @@ impl<'r> Shard<'r> {
         }
     }
 
-    fn count(&self, session: &Session, id: DirectionId, bytes: u64) {
+    fn count(&self, session: &Session, id: DirectionId, copied: u64, spliced: u64) {
         let counted = &self.place.counted;
-        counted.worker.copied[id as usize].add(bytes);
+        let bytes = copied + spliced;
+        counted.worker.copied[id as usize].add(copied);
+        counted.worker.spliced[id as usize].add(spliced);
         counted.servers[session.gauge.get() as usize].bytes[id as usize].add(bytes);
         counted.listeners[session.listener.get() as usize].bytes[id as usize].add(bytes);
     }

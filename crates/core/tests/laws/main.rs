@@ -10,6 +10,7 @@
 mod support;
 
 mod scenes;
+mod splices;
 mod world;
 
 use std::time::Duration;
@@ -18,9 +19,10 @@ use proptest::prelude::*;
 use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::{Fd, Span};
 use ringbolt_core::session::Phase;
+use ringbolt_core::spec::Splice;
 use ringbolt_core::token::Op;
-use support::{Answer, End, Socket};
-use world::{CAPACITY, World, memory, snapshot};
+use support::{Answer, End, PipeSupply, Socket};
+use world::{CAPACITY, World, memory, snapshot, splicing};
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -185,6 +187,7 @@ impl World<'_> {
         let mut all = gauges.servers.iter().chain(gauges.listeners).chain(gauges.pools);
         prop_assert!(all.all(|gauge| gauge.sessions() == 0));
         prop_assert_eq!(self.shard.sessions().count(), 0);
+        prop_assert_eq!(self.kernel.pipes_in_use(), 0, "an open pipe has something in it");
         let stats = self.region.counted.worker;
         let ends: u64 = stats.causes.iter().map(|cause| cause.read()).sum();
         prop_assert_eq!(ends, stats.ended.read());
@@ -208,9 +211,15 @@ proptest! {
     fn laws_hold(
         steps in proptest::collection::vec(step(), 1..160),
         answers in [answer(), answer(), answer()],
+        policy in prop_oneof![Just(Splice::Auto), Just(Splice::Off), Just(Splice::Always)],
+        supply in supply(),
+        splice_refused in prop::bool::weighted(0.05),
     ) {
         let mut memory = memory();
-        let mut world = World::new(&mut memory, snapshot(u64::from(CAPACITY)), answers);
+        let snapshot = splicing(policy, snapshot(u64::from(CAPACITY)));
+        let mut world = World::new(&mut memory, snapshot, answers);
+        world.kernel.supply = supply;
+        world.kernel.splice_refused = splice_refused;
         for step in steps {
             world.take(step);
             world.check_prefixes()?;
@@ -233,6 +242,15 @@ proptest! {
         world.check_nothing_left()?;
     }
 }
+
 fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![4 => Just(Answer::Accepts), 1 => Just(Answer::Refuses), 1 => Just(Answer::IsSilent)]
+}
+
+fn supply() -> impl Strategy<Value = PipeSupply> {
+    prop_oneof![
+        4 => Just(PipeSupply::Plenty),
+        2 => (0usize..3).prop_map(PipeSupply::AtMost),
+        1 => Just(PipeSupply::Small),
+    ]
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::Fd;
+use ringbolt_core::pipes::Pipe;
 use ringbolt_core::record::Flags;
 use ringbolt_core::region::{Extent, Part, Region};
 use ringbolt_core::session::{DirectionId, Phase};
@@ -217,14 +218,26 @@ fn stores_come_before_their_acts() {
         Call::Connect(fd) => {
             assert!(owner(fd).is_some_and(|(_, _, record)| record.attempts.get() > 0))
         }
-        Call::Close(fd) => assert!(owner(fd).is_none(), "{fd} is closed while a record names it"),
+        Call::SpliceIn(fd, pipe) | Call::SpliceOut(fd, pipe) => {
+            let (_, side, record) = owner(fd).expect("a splice for nobody");
+            let into = matches!(call, Call::SpliceIn(..));
+            let id = DirectionId::BOTH[if into { side } else { 1 - side }];
+            assert_eq!(record.pipe(id), Some(Pipe { read: pipe, write: pipe + 1 }));
+            assert_eq!(record.piped(id) > 0, !into, "bytes in a pipe are written down");
+        }
+        Call::Close(fd) => {
+            let named = records.iter().any(|record| {
+                record.phase() != Some(Phase::Free) && record.descriptors().any(|it| it == fd)
+            });
+            assert!(!named, "{fd} is closed while a record names it");
+        }
     })));
     let mut world = World::of(place, kernel, snapshot(4));
     let client = world.kernel.client(([198, 51, 100, 1], 9).into(), 100);
     run(&mut world);
     let server = world.shard.sessions().next().unwrap().1.socket(1);
-    for fd in [client, server] {
-        world.kernel.peer_sends(fd, &[1; 5_000], false);
+    for (fd, bytes) in [(client, 5_000), (server, 5_000), (client, 400_000)] {
+        world.kernel.peer_sends(fd, &vec![1; bytes], false);
         run(&mut world);
         assert_eq!(journal.in_hand(), None, "the journal is cleared");
     }

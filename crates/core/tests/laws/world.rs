@@ -12,7 +12,7 @@ use ringbolt_core::region::{Extent, Part, Region};
 use ringbolt_core::session::Phase;
 use ringbolt_core::shard::{Place, Shard};
 use ringbolt_core::snapshot::{Listener, Pool, Server, Snapshot};
-use ringbolt_core::spec::KeyPrefix;
+use ringbolt_core::spec::{KeyPrefix, Splice};
 use ringbolt_core::time::Instant;
 use zerocopy::IntoBytes;
 
@@ -66,6 +66,7 @@ pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
             key: KeyPrefix { v4: 32, v6: 64 },
             attempts: 2,
             connect_timeout: Duration::from_secs(1),
+            splice: Splice::Auto,
             keepalive: None,
             servers: vec![server("ws1", 1), server("ws2", 2), server("ws3", 3)],
         }],
@@ -75,9 +76,18 @@ pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
 
 impl<'r> World<'r> {
     pub(crate) fn new(memory: &'r mut [Page], snapshot: Snapshot, answers: [Answer; 3]) -> Self {
-        let extent = Extent { workers: 1, capacity: CAPACITY };
+        Self::with_capacity(CAPACITY, memory, snapshot, answers)
+    }
+
+    fn with_capacity(
+        capacity: u32,
+        memory: &'r mut [Page],
+        snapshot: Snapshot,
+        answers: [Answer; 3],
+    ) -> Self {
+        let extent = Extent { workers: 1, capacity };
         let mut region = Region::format(memory.as_mut_bytes(), extent).unwrap();
-        let part = Part::view(region.parts.pop().unwrap(), CAPACITY).unwrap();
+        let part = Part::view(region.parts.pop().unwrap(), capacity).unwrap();
         let place = Place {
             worker: 0,
             workers: 1,
@@ -107,6 +117,14 @@ impl<'r> World<'r> {
     pub(crate) fn turn(&mut self) {
         self.shard.turn(&mut self.kernel, self.now);
         self.find_mates();
+    }
+
+    /// Completions and turns until there is nothing more to do, with peers that do nothing.
+    pub(crate) fn turns(&mut self) {
+        while self.kernel.has_completions() || self.shard.next_turn(self.now) == Some(self.now) {
+            self.complete(0);
+            self.turn();
+        }
     }
 
     /// The kernel judges a FIN by what the other socket of the session has seen; the records say
@@ -172,13 +190,41 @@ impl<'r> World<'r> {
     }
 }
 
-pub(crate) fn memory() -> Vec<Page> {
-    vec![Page([0; 4096]); Extent { workers: 1, capacity: CAPACITY }.bytes() / 4096 + 1]
+/// The same with another way to move bytes.
+pub(crate) fn splicing(policy: Splice, mut snapshot: Snapshot) -> Snapshot {
+    snapshot.pools.iter_mut().for_each(|pool| pool.splice = policy);
+    snapshot
 }
+
+pub(crate) fn memory() -> Vec<Page> {
+    memory_for(CAPACITY)
+}
+
+fn memory_for(capacity: u32) -> Vec<Page> {
+    vec![Page([0; 4096]); Extent { workers: 1, capacity }.bytes() / 4096 + 1]
+}
+
+/// As many sessions as a snapshot allows, with clients that take 1,000 bytes and then no more.
+pub(crate) fn crowd(snapshot: Snapshot) -> World<'static> {
+    let sessions = snapshot.max_sessions as u32;
+    let memory: &'static mut [Page] = Box::leak(memory_for(sessions).into_boxed_slice());
+    let mut world = World::with_capacity(sessions, memory, snapshot, ALL);
+    for number in 0..sessions as u16 {
+        world.kernel.client(([198, 51, 100, 1], 1_000 + number).into(), 1_000);
+        run(&mut world);
+    }
+    world
+}
+
 /// One session that relays, its peers' sockets, and the region for as long as the process lives.
 pub(crate) fn one_session(answers: [Answer; 3]) -> (World<'static>, Fd, Fd) {
+    one_session_of(snapshot(u64::from(CAPACITY)), answers)
+}
+
+/// The same under a snapshot.
+pub(crate) fn one_session_of(snapshot: Snapshot, answers: [Answer; 3]) -> (World<'static>, Fd, Fd) {
     let memory: &'static mut [Page] = Box::leak(memory().into_boxed_slice());
-    let mut world = World::new(memory, snapshot(u64::from(CAPACITY)), answers);
+    let mut world = World::new(memory, snapshot, answers);
     let client = world.kernel.client(([198, 51, 100, 1], 9).into(), 1_000);
     while world.kernel.has_completions() {
         world.complete(0);

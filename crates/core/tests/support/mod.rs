@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ringbolt_core::kernel::{Errno, Fd, Kernel, Readiness, Span};
+use ringbolt_core::limits::PIPE_BYTES;
+use ringbolt_core::pipes::Pipe;
 use ringbolt_core::token::{Op, Token};
 
 /// How a connection ended, as its peer sees it.
@@ -17,6 +19,28 @@ pub(crate) enum End {
     Fin,
     Reset,
 }
+
+/// What happens when a pipe is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum PipeSupply {
+    #[default]
+    Plenty,
+    /// So many can be open.
+    AtMost(usize),
+    /// They are too small.
+    Small,
+}
+
+/// A pipe by its read end; the write end is the number after it.
+#[derive(Debug, Default)]
+pub(crate) struct PipeModel {
+    bytes: VecDeque<u8>,
+    /// Ends that are still open.
+    ends: usize,
+}
+
+/// A pipe of this kernel is full long before its size, as one of many small segments is.
+const PIPE_FULL: usize = 50_000;
 
 /// What a server does with a connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +120,11 @@ pub(crate) struct MemoryKernel {
     pub(crate) cancels: usize,
     /// Every length of time that was measured.
     pub(crate) measured: Vec<(Span, Duration)>,
+    pub(crate) pipes: BTreeMap<Fd, PipeModel>,
+    /// How pipes are to be had.
+    pub(crate) supply: PipeSupply,
+    /// The kernel says that it does not splice.
+    pub(crate) splice_refused: bool,
     pub(crate) probe: Option<Probe>,
 }
 
@@ -113,6 +142,10 @@ impl std::fmt::Debug for Probe {
 pub(crate) enum Call {
     Receive(Fd),
     ShutDown(Fd),
+    /// From a socket, into the pipe with this read end.
+    SpliceIn(Fd, Fd),
+    /// To a socket, out of the pipe with this read end.
+    SpliceOut(Fd, Fd),
     Close(Fd),
     Connect(Fd),
 }
@@ -236,6 +269,66 @@ impl MemoryKernel {
             self.completions.push((token, socket.readiness().0 as i32, true));
         }
     }
+
+    /// Takes what can be read, as far as the next urgent mark.
+    fn take(&mut self, fd: Fd, into: &[Cell<u8>]) -> Result<usize, Errno> {
+        let socket = self.socket(fd);
+        let mut end = socket.sent_by_peer.len();
+        if let Some(mark) = socket.urgent.filter(|mark| *mark > socket.read) {
+            end = mark; // reads stop at the mark
+        }
+        if socket.urgent.is_some_and(|mark| mark <= socket.read && end > mark) {
+            socket.urgent = None;
+        }
+        let bytes = (end - socket.read).min(into.len());
+        if bytes > 0 {
+            let from = &socket.sent_by_peer[socket.read..][..bytes];
+            into.iter().zip(from).for_each(|(place, byte)| place.set(*byte));
+            socket.read += bytes;
+            return Ok(bytes);
+        }
+        if socket.peer_reset && !socket.error_taken && !socket.peer_fin {
+            socket.error_taken = true;
+            return Err(Errno::CONNECTION_RESET);
+        }
+        if socket.peer_fin || socket.peer_reset { Ok(0) } else { Err(Errno::AGAIN) }
+    }
+
+    /// Writes what there is room for.
+    fn give(&mut self, fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno> {
+        let socket = self.socket(fd);
+        assert!(!socket.shut, "{fd} is written to after its shutdown");
+        if socket.peer_reset {
+            let first = !socket.error_taken;
+            socket.error_taken = true;
+            return Err(if first { Errno::CONNECTION_RESET } else { Errno::PIPE });
+        }
+        let bytes = socket.room().min(from.len());
+        socket.no_space = bytes < from.len();
+        socket.written.extend(from[..bytes].iter().map(Cell::get));
+        if bytes == 0 { Err(Errno::AGAIN) } else { Ok(bytes) }
+    }
+
+    fn pipe_at(&mut self, read: Fd) -> &mut PipeModel {
+        let pipe = self.pipes.get_mut(&read).expect("no such pipe");
+        assert_eq!(pipe.ends, 2, "pipe {read} is used after its close");
+        pipe
+    }
+
+    /// Pipes with an open end.
+    pub(crate) fn open_pipes(&self) -> usize {
+        self.pipes.values().filter(|pipe| pipe.ends > 0).count()
+    }
+
+    /// Whether the pipe with this read end has an open end.
+    pub(crate) fn is_open(&self, read: Fd) -> bool {
+        self.pipes[&read].ends > 0
+    }
+
+    /// Pipes with something in them.
+    pub(crate) fn pipes_in_use(&self) -> usize {
+        self.pipes.values().filter(|pipe| pipe.ends > 0 && !pipe.bytes.is_empty()).count()
+    }
 }
 
 impl Kernel for MemoryKernel {
@@ -299,6 +392,10 @@ impl Kernel for MemoryKernel {
             return;
         }
         self.tell(Call::Close(fd));
+        if let Some(pipe) = self.pipes.get_mut(&(fd & !1)).filter(|pipe| pipe.ends > 0) {
+            pipe.ends -= 1;
+            return;
+        }
         let socket = self.socket(fd);
         assert!(socket.poll.is_none(), "{fd} is closed while its poll is in flight");
         let clean = socket.forgiven && socket.read == socket.sent_by_peer.len();
@@ -334,40 +431,57 @@ impl Kernel for MemoryKernel {
 
     fn receive(&mut self, fd: Fd, into: &[Cell<u8>]) -> Result<usize, Errno> {
         self.tell(Call::Receive(fd));
-        let socket = self.socket(fd);
-        let mut end = socket.sent_by_peer.len();
-        if let Some(mark) = socket.urgent.filter(|mark| *mark > socket.read) {
-            end = mark; // reads stop at the mark
-        }
-        if socket.urgent.is_some_and(|mark| mark <= socket.read && end > mark) {
-            socket.urgent = None;
-        }
-        let bytes = (end - socket.read).min(into.len());
-        if bytes > 0 {
-            let from = &socket.sent_by_peer[socket.read..][..bytes];
-            into.iter().zip(from).for_each(|(place, byte)| place.set(*byte));
-            socket.read += bytes;
-            return Ok(bytes);
-        }
-        if socket.peer_reset && !socket.error_taken && !socket.peer_fin {
-            socket.error_taken = true;
-            return Err(Errno::CONNECTION_RESET);
-        }
-        if socket.peer_fin || socket.peer_reset { Ok(0) } else { Err(Errno::AGAIN) }
+        self.take(fd, into)
     }
 
     fn send(&mut self, fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno> {
-        let socket = self.socket(fd);
-        assert!(!socket.shut, "{fd} is written to after its shutdown");
-        if socket.peer_reset {
-            let first = !socket.error_taken;
-            socket.error_taken = true;
-            return Err(if first { Errno::CONNECTION_RESET } else { Errno::PIPE });
+        self.give(fd, from)
+    }
+
+    fn pipe(&mut self) -> Result<(Pipe, usize), Errno> {
+        if let PipeSupply::AtMost(most) = self.supply
+            && self.open_pipes() >= most
+        {
+            return Err(Errno::MFILE);
         }
-        let bytes = socket.room().min(from.len());
-        socket.no_space = bytes < from.len();
-        socket.written.extend(from[..bytes].iter().map(Cell::get));
-        if bytes == 0 { Err(Errno::AGAIN) } else { Ok(bytes) }
+        // An even number, so that both ends lead to the pipe.
+        let read = self.next_fd + self.next_fd % 2;
+        self.next_fd = read + 2;
+        self.pipes.insert(read, PipeModel { ends: 2, ..PipeModel::default() });
+        let size = if self.supply == PipeSupply::Small { 8 * 1024 } else { PIPE_BYTES };
+        Ok((Pipe { read, write: read + 1 }, size))
+    }
+
+    fn splice_in(&mut self, from: Fd, pipe: Fd, most: usize) -> Result<usize, Errno> {
+        self.tell(Call::SpliceIn(from, pipe - 1));
+        if self.splice_refused {
+            return Err(Errno(22));
+        }
+        assert!(self.pipe_at(pipe - 1).bytes.is_empty(), "a pipe with residue is filled");
+        // It stops at an urgent mark and, other than a read, never passes it.
+        let socket = self.socket(from);
+        if socket.urgent == Some(socket.read) {
+            return if socket.peer_fin { Ok(0) } else { Err(Errno::AGAIN) };
+        }
+        let unread = socket.sent_by_peer.len() - socket.read;
+        let buffer = vec![Cell::new(0); most.min(PIPE_FULL).min(unread)];
+        let bytes = self.take(from, &buffer)?;
+        let spliced = buffer[..bytes].iter().map(Cell::get);
+        self.pipe_at(pipe - 1).bytes.extend(spliced);
+        Ok(bytes)
+    }
+
+    fn splice_out(&mut self, pipe: Fd, to: Fd, most: usize) -> Result<usize, Errno> {
+        self.tell(Call::SpliceOut(to, pipe));
+        let waiting = most.min(self.pipe_at(pipe).bytes.len());
+        assert!(waiting > 0, "nothing is in the pipe");
+        // Now and then it takes less than there is room for, which does not mean that there is none.
+        let part = if waiting > 30_000 { waiting / 2 } else { waiting };
+        let bytes: Vec<Cell<u8>> =
+            self.pipe_at(pipe).bytes.iter().take(part).copied().map(Cell::new).collect();
+        let sent = self.give(to, &bytes)?;
+        self.pipe_at(pipe).bytes.drain(..sent);
+        Ok(sent)
     }
 
     fn shut_down(&mut self, fd: Fd) -> Result<(), Errno> {

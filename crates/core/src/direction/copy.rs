@@ -1,0 +1,98 @@
+//! Copying: a block at a time through the worker's hot buffer, what the sink does not take into the
+//! direction's spill block.
+
+use core::cell::Cell;
+
+use crate::direction::{Direction, Turn};
+use crate::kernel::{Errno, Kernel};
+use crate::limits::BLOCK;
+use crate::record::Flags;
+
+impl Direction<'_, '_> {
+    /// Sends what waits in the spill block.
+    pub(super) fn deliver_spill(&self, kernel: &mut impl Kernel, turn: &mut Turn<'_>) {
+        let (offset, length) = self.session.spill(self.id);
+        if length == 0 {
+            return;
+        }
+        let waiting = &self.part.spill(self.slot, self.id)[offset..][..length];
+        let sent = self.send(kernel, turn, waiting);
+        self.session.set_spill(self.id, offset + sent, length - sent);
+        if self.is(Flags::FAILED) {
+            self.session.set_spill(self.id, 0, 0);
+        }
+    }
+
+    /// One read and, as far as the sink takes it, one write; the rest is spilled.
+    pub(super) fn copy_block(&self, kernel: &mut impl Kernel, turn: &mut Turn<'_>) {
+        let received = &self.session.received[self.id as usize];
+        let journal = self.part.journal;
+        journal.take_in_hand(self.slot, self.id, received.get());
+        let bytes = self.receive(kernel, turn);
+        received.set(received.get() + bytes as u64);
+        let block = &self.part.hot[..bytes];
+        let sent = self.send(kernel, turn, block);
+        if sent < bytes && !self.is(Flags::FAILED) {
+            self.spill(&block[sent..]);
+        }
+        journal.clear();
+        turn.copied += bytes;
+        turn.flow.copied(bytes);
+    }
+
+    fn receive(&self, kernel: &mut impl Kernel, turn: &mut Turn<'_>) -> usize {
+        let fd = self.session.socket(self.source());
+        match kernel.receive(fd, self.part.hot) {
+            Ok(0) => {
+                self.source_ended(kernel, turn);
+                0
+            }
+            Ok(bytes) => {
+                let watch = &mut turn.watches[self.source()];
+                if bytes < BLOCK && watch.short_read_is_all() {
+                    watch.readable = false;
+                }
+                bytes
+            }
+            Err(Errno::AGAIN) => {
+                let watch = &mut turn.watches[self.source()];
+                watch.readable = false;
+                watch.urgent = false;
+                0
+            }
+            Err(errno) => {
+                self.source_broke(turn, errno);
+                0
+            }
+        }
+    }
+
+    /// Sends what the sink takes of `bytes`; a sink that is broken fails the direction.
+    fn send(&self, kernel: &mut impl Kernel, turn: &mut Turn<'_>, bytes: &[Cell<u8>]) -> usize {
+        if bytes.is_empty() || !turn.watches[self.sink()].writable || self.is(Flags::FAILED) {
+            return 0;
+        }
+        match kernel.send(self.session.socket(self.sink()), bytes) {
+            Ok(sent) => {
+                turn.watches[self.sink()].writable = sent == bytes.len();
+                sent
+            }
+            Err(Errno::AGAIN) => {
+                turn.watches[self.sink()].writable = false;
+                0
+            }
+            Err(errno) => {
+                self.sink_broke(turn, errno);
+                0
+            }
+        }
+    }
+
+    fn spill(&self, rest: &[Cell<u8>]) {
+        let block = self.part.spill(self.slot, self.id);
+        for (place, byte) in block.iter().zip(rest) {
+            place.set(byte.get());
+        }
+        self.session.set_spill(self.id, 0, rest.len());
+    }
+}
