@@ -152,7 +152,7 @@ fn every_error_is_found_at_its_place() {
     assert!(checked.spec.is_none());
     assert_snapshot!(listed(WRONG, &checked), @r#"
     2:1 unknown key "wokers" in global
-    3:16 max_sessions = 20000 needs 2 x 20000 + 136 descriptors, and this process may open 20000
+    3:16 max_sessions = 20000 needs 2 x 20000 + 392 descriptors, and this process may open 20000
     4:7 global.log: "syslog" is not known
     7:8 timeouts.idle: expected a time, found a number
     10:25 listener.web.bind: "localhost:80" is a name, and a listener has an address
@@ -254,7 +254,7 @@ fn colour_is_an_argument() {
 /// Goal: programs get what CONTRACT says. Method: one error with a place, one without, a warning.
 #[test]
 fn json_has_the_fields_of_the_contract() {
-    let text = "[pool.echo]\nkez = 1\nsplice = \"auto\"\nserver = []\n";
+    let text = "[pool.echo]\nkez = 1\nfail_open = true\nserver = []\n";
     let checked = check(text, &MACHINE);
     let source = Source::new("a \"b\".toml", text);
     let answer = json(&source, &checked.errors, &checked.warnings);
@@ -272,8 +272,8 @@ fn json_has_the_fields_of_the_contract() {
     {"file":"a \"b\".toml","line":2,"column":1,
      "message":"unknown key \"kez\" in pool.echo",
      "help":"did you mean key?"}],"warnings":[
-    {"file":"a \"b\".toml","line":3,"column":10,
-     "message":"pool.echo.splice = \"auto\" is not available yet",
+    {"file":"a \"b\".toml","line":3,"column":13,
+     "message":"pool.echo.fail_open is not available yet",
      "help":"it is checked and has no effect in this version"}]}
     "#);
 }
