@@ -26,7 +26,7 @@ pub(crate) fn open() -> Result<(Pipe, usize), Errno> {
 /// SPLICE_F_NONBLOCK is about the pipe only. No SPLICE_F_MORE: the end of a stream would be held
 /// back for 200 ms.
 pub(crate) fn splice(from: Fd, to: Fd, most: usize) -> Result<usize, Errno> {
-    let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
+    let flags = SpliceFFlags::SPLICE_F_NONBLOCK;
     loop {
         match splice2(borrow(from), None, borrow(to), None, most, flags) {
             Ok(bytes) => return Ok(bytes),
