@@ -1,5 +1,5 @@
 //! The harness of Ringbolt's end-to-end tests: starts the built binary, its servers and clients,
-//! and looks at them from outside, through sockets and `/proc`. The tests are in `tests/e2e`.
+//! and looks at them from outside, through sockets and `/proc`. The tests are in `tests/e2e` and `tests/capacity`.
 //!
 //! Not here: anything of the product's crates. What a test knows, a user could see.
 //!
@@ -15,24 +15,28 @@ mod pattern;
 mod peer;
 mod process;
 mod ringbolt;
+mod say;
 mod server;
 mod skip;
 pub mod sockets;
+mod usage;
 mod websocket;
 
 pub use config::Config;
 pub use folder::Folder;
 pub use herd::{Count, Echo, herd};
 pub use pattern::Pattern;
-pub use peer::{Client, End, Peer, expect_reset};
+pub use peer::{Client, End, Peer, expect_reset, silence};
 pub use process::{
     Signal, affinities, children, closes_on_exec, cpu, descriptor_limit, descriptor_names,
     descriptors, ended, kill, raise_descriptor_limit, stopped,
 };
 pub use ringbolt::{Ended, Ringbolt, binary, command, finish};
+pub use say::say;
 pub use server::{Blackhole, ClosedPort, Server, accept_any, fresh_address};
-pub use skip::{Need, all_there};
+pub use skip::{DESCRIPTORS, Need, all_there};
 pub use sockets::Timer;
+pub use usage::{Memory, Thread, memory, threads};
 pub use websocket::{Clients, EchoServer, Language};
 
 use std::time::{Duration, Instant};

@@ -80,6 +80,18 @@ pub fn expect_reset(client: Client, to: SocketAddr) {
     }
 }
 
+/// Waits for so long, in which nothing may come to any of `peers`, neither a byte nor an end.
+///
+/// # Panics
+///
+/// When something comes.
+pub fn silence(peers: &[Peer], span: Duration) {
+    let streams = peers.iter().map(|peer| peer.stream.as_fd());
+    let mut fds: Vec<_> = streams.map(|stream| PollFd::new(stream, PollFlags::POLLIN)).collect();
+    let span = PollTimeout::try_from(span).expect("in range");
+    assert_eq!(poll(&mut fds, span), Ok(0), "connections that heard something");
+}
+
 /// One end of a connection. Dropping it closes it: with a FIN, unless something was not read.
 #[derive(Debug)]
 pub struct Peer {

@@ -5,13 +5,20 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::process::descriptor_limit;
 use crate::ringbolt::binary;
+use crate::say;
+
+/// Descriptors that a process may have open where capacity is tested.
+pub const DESCRIPTORS: u64 = 20_000;
 
 /// Something outside of this package that a test needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// The built binary of Ringbolt.
     Binary,
+    /// Leave to open [`DESCRIPTORS`] descriptors in a process.
+    Descriptors,
     /// Python with `websockets`, as `scripts/setup` installs it.
     Python,
     /// Node with `ws`, as `scripts/setup` installs it.
@@ -28,6 +35,10 @@ impl Need {
         match self {
             Self::Binary => (!binary().is_file())
                 .then(|| format!("no {}: cargo build --release -p ringbolt", binary().display())),
+            Self::Descriptors => (descriptor_limit() < DESCRIPTORS).then(|| {
+                let limit = descriptor_limit();
+                format!("{limit} descriptors a process, not {DESCRIPTORS}: ulimit -Hn, as root")
+            }),
             Self::Python => (!runs(&python(), &["-c", "import websockets"]))
                 .then(|| "no Python with websockets: scripts/setup".into()),
             Self::Node => (!runs(Path::new("node"), &["--version"])
@@ -53,12 +64,12 @@ pub fn all_there(test: &str, needs: &[Need]) -> bool {
         return true;
     }
     let name = std::thread::current().name().unwrap_or(test).to_owned();
-    let line = format!("SKIPPED {name}: {}\n", missing.join("; "));
+    let line = format!("SKIPPED {name}: {}", missing.join("; "));
     assert!(std::env::var_os("RINGBOLT_REQUIRE_ALL").is_none_or(|value| value != "1"), "{line}");
-    // Not `eprint!`, which the runner would swallow. If that fails there is nobody to tell.
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    say(&line);
     if let Some(path) = std::env::var_os("RINGBOLT_SKIPPED") {
         let file = OpenOptions::new().append(true).create(true).open(path);
+        let line = format!("{line}\n");
         file.and_then(|mut file| file.write_all(line.as_bytes())).expect("RINGBOLT_SKIPPED");
     }
     false

@@ -1,0 +1,48 @@
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use ringbolt_tests::{descriptor_names, raise_descriptor_limit, until};
+
+/// An echo server in a process of its own, and so with descriptors of its own. It ends when this
+/// is dropped.
+#[derive(Debug)]
+pub(crate) struct EchoProcess {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl EchoProcess {
+    pub(crate) fn start() -> Self {
+        raise_descriptor_limit();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_echo"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the echo server starts");
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().expect("piped"));
+        output.read_line(&mut line).expect("its address");
+        Self { child, address: line.trim().parse().expect("an address") }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until it has exactly so many connections, beside the socket that it listens on.
+    pub(crate) fn wait_for_connections(&self, count: usize) {
+        until(&format!("{count} connections at the server"), || {
+            let names = descriptor_names(self.child.id()).into_values();
+            let sockets = names.filter(|name| name.starts_with("socket:")).count();
+            (sockets == count + 1).then_some(())
+        });
+    }
+}
+
+impl Drop for EchoProcess {
+    /// By pid, through the handle: it is ours until it is waited for. Both fail only when it has
+    /// ended already.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
