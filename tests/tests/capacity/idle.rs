@@ -1,11 +1,9 @@
 use std::time::Duration;
 
-use ringbolt_tests::{
-    Config, Memory, Ringbolt, Thread, memory, need, say, silence, threads, until,
-};
+use ringbolt_tests::{Memory, Ringbolt, Thread, memory, need, say, silence, threads, until};
 
 use crate::echo::EchoProcess;
-use crate::{alone, sessions};
+use crate::{alone, sessions, start};
 
 const SESSIONS: usize = 5_000;
 /// Bytes of user memory that an idle session may cost.
@@ -22,7 +20,7 @@ fn memory_and_descriptors() {
     need!(Binary, Descriptors);
     let _alone = alone();
     let server = EchoProcess::start();
-    let ringbolt = Ringbolt::start(&Config::new().servers([server.address()]));
+    let ringbolt = start(&server, |config| config);
     let fresh = memory_of(&ringbolt);
     drop(sessions(300, &ringbolt));
     ringbolt.wait_for_base();
@@ -49,8 +47,7 @@ fn no_worker_wakes() {
     need!(Binary, Descriptors);
     let _alone = alone();
     let server = EchoProcess::start();
-    let config = Config::new().pool("keepalive = \"3s\"").servers([server.address()]);
-    let ringbolt = Ringbolt::start(&config);
+    let ringbolt = start(&server, |config| config.pool("keepalive = \"3s\""));
     let mut live = sessions(SESSIONS, &ringbolt);
     let engine = ringbolt.engine();
     let workers = || threads(engine, "worker-");

@@ -1,9 +1,7 @@
-use std::process::Command;
-
-use ringbolt_tests::{Client, Config, DESCRIPTORS, Peer, Ringbolt, binary, need, say, until};
+use ringbolt_tests::{Client, DESCRIPTORS, Peer, need, say, until};
 
 use crate::echo::EchoProcess;
-use crate::{alone, sessions};
+use crate::{alone, sessions, start};
 
 const SESSIONS_MIN: usize = 9_600;
 
@@ -17,11 +15,7 @@ fn twenty_thousand_descriptors() {
     need!(Binary, Descriptors);
     let _alone = alone();
     let server = EchoProcess::start();
-    // The limit that cannot be raised again: the balancer raises the other one to it.
-    let mut limited = Command::new("sh");
-    limited.args(["-c", &format!("ulimit -n {DESCRIPTORS}; exec \"$0\" \"$@\"")]).arg(binary());
-    let config = Config::new().servers([server.address()]);
-    let ringbolt = Ringbolt::start_by(limited, &config.text());
+    let ringbolt = start(&server, |config| config);
     let most = promised(&ringbolt.line_with("max_sessions"));
     assert!(most >= SESSIONS_MIN, "{most} sessions");
 

@@ -13,13 +13,27 @@ mod limit;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ringbolt_tests::{Client, Peer, Ringbolt};
+use std::process::Command;
+
+use ringbolt_tests::{Client, Config, DESCRIPTORS, Peer, Ringbolt, binary};
+
+use crate::echo::EchoProcess;
 
 /// What every test holds: each may use all descriptors of this process, and two balancers would
 /// share the pages of one program, which changes what each is charged for.
 fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A balancer before `server` that may open [`DESCRIPTORS`] and no more, wherever it runs: what it
+/// has room for depends on that.
+fn start(server: &EchoProcess, with: impl FnOnce(Config) -> Config) -> Ringbolt {
+    // The limit that cannot be raised again; the balancer raises the other one to it.
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &format!("ulimit -n {DESCRIPTORS}; exec \"$0\" \"$@\"")]).arg(binary());
+    let config = with(Config::new().servers([server.address()]));
+    Ringbolt::start_by(limited, &config.text())
 }
 
 /// So many sessions, each of which has moved a message both ways.
