@@ -159,7 +159,7 @@ pub(crate) struct Slot {
     /// Looks at the queue that is being flushed; each waits longer than the one before.
     pub(crate) flush_looks: u8,
     /// What both peers had not acknowledged at the last look for silence; `None`: not looked yet.
-    pub(crate) queued_bytes: Option<u64>,
+    pub(crate) queued_bytes: Option<u32>,
     /// How the running connect attempt ended.
     pub(crate) connect_result: i32,
     /// What ends the session, once that is known.

@@ -200,7 +200,8 @@ impl<'r> Shard<'r> {
 }
 
 /// Bytes that either peer has not acknowledged.
-fn queued(kernel: &mut impl Kernel, session: &Session) -> u64 {
-    let mut of = |side| u64::from(kernel.unacknowledged(session.socket(side as usize)));
-    Side::BOTH.into_iter().map(&mut of).sum()
+fn queued(kernel: &mut impl Kernel, session: &Session) -> u32 {
+    let [client, server] =
+        Side::BOTH.map(|side| kernel.unacknowledged(session.socket(side as usize)));
+    client.saturating_add(server)
 }
