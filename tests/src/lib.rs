@@ -8,12 +8,14 @@
 
 #![forbid(unsafe_code)]
 
+mod browser;
 mod config;
 mod folder;
 mod herd;
 mod pattern;
 mod peer;
 mod process;
+mod program;
 mod ringbolt;
 mod say;
 mod server;
@@ -22,6 +24,7 @@ pub mod sockets;
 mod usage;
 mod websocket;
 
+pub use browser::Browser;
 pub use config::Config;
 pub use folder::Folder;
 pub use herd::{Count, Echo, herd};
@@ -31,6 +34,7 @@ pub use process::{
     Signal, affinities, children, closes_on_exec, cpu, descriptor_limit, descriptor_names,
     descriptors, ended, kill, raise_descriptor_limit, stopped,
 };
+pub use program::{Program, nginx};
 pub use ringbolt::{Ended, Ringbolt, binary, command, finish};
 pub use say::say;
 pub use server::{Blackhole, ClosedPort, Server, accept_any, fresh_address};

@@ -243,8 +243,19 @@ impl Peer {
     ///
     /// When the kernel does not tell.
     pub fn silent(&self) -> bool {
+        self.silent_for(Duration::ZERO)
+    }
+
+    /// Waits so long for something to come, and says whether nothing has, neither a byte nor an
+    /// end.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel does not tell.
+    pub fn silent_for(&self, time: Duration) -> bool {
         let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLIN)];
-        poll(&mut fds, PollTimeout::ZERO).expect("a live socket") == 0
+        let time = PollTimeout::try_from(time).expect("in range");
+        poll(&mut fds, time).expect("a live socket") == 0
     }
 
     /// Sends one byte as urgent data.

@@ -84,10 +84,7 @@ impl Server {
     pub fn close(self) -> ClosedPort {
         let address = self.address();
         drop(self.listener);
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.set_reuse_address(true).expect("a live socket");
-        socket.bind(&address.into()).expect("the same address again");
-        ClosedPort { socket }
+        ClosedPort::at(address)
     }
 
     /// From now on connects to it neither succeed nor fail. With a backlog of 0 the kernel queues
@@ -110,6 +107,24 @@ impl Server {
 }
 
 impl ClosedPort {
+    /// A port from the kernel on a fresh address. A program that shares it by SO_REUSEADDR, as
+    /// servers do, can still listen there: this socket never does.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel refuses.
+    #[allow(clippy::new_without_default)] // it takes a port: not something to do by default
+    pub fn new() -> Self {
+        Self::at((fresh_address(), 0).into())
+    }
+
+    fn at(address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_reuse_address(true).expect("a live socket");
+        socket.bind(&address.into()).expect("the address is free");
+        Self { socket }
+    }
+
     /// The address that refuses.
     ///
     /// # Panics

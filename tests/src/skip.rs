@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::process::descriptor_limit;
+use crate::program::nginx;
 use crate::ringbolt::binary;
 use crate::say;
 
@@ -27,6 +28,16 @@ pub enum Need {
     Strace,
     /// `script`, which runs a program on a terminal of its own.
     Script,
+    /// Chromium, which runs without a window.
+    Chromium,
+    /// `curl`, and `cmp` to compare what it fetched.
+    Curl,
+    /// `nginx`, with its module for PUT.
+    Nginx,
+    /// `redis-server`.
+    Redis,
+    /// `iperf3`.
+    Iperf,
 }
 
 impl Need {
@@ -48,6 +59,16 @@ impl Need {
                 .then(|| "no strace that may trace: scripts/setup".into()),
             Self::Script => (!runs(Path::new("script"), &["--version"]))
                 .then(|| "no script (bsdutils): scripts/setup".into()),
+            Self::Chromium => (!runs(Path::new("chromium"), &["--version"]))
+                .then(|| "no chromium: scripts/setup".into()),
+            Self::Curl => (!runs(Path::new("curl"), &["--version"])
+                || !runs(Path::new("cmp"), &["--version"]))
+            .then(|| "no curl, or no cmp (diffutils): scripts/setup".into()),
+            Self::Nginx => (!runs(nginx(), &["-v"])).then(|| "no nginx: scripts/setup".into()),
+            Self::Redis => (!runs(Path::new("redis-server"), &["--version"]))
+                .then(|| "no redis-server: scripts/setup".into()),
+            Self::Iperf => (!runs(Path::new("iperf3"), &["--version"]))
+                .then(|| "no iperf3: scripts/setup".into()),
         }
     }
 }

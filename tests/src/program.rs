@@ -1,0 +1,73 @@
+//! Server programs as a machine has them: nginx, redis-server, iperf3. Each is told where to
+//! listen, stays in the foreground, and ends with the test.
+
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::ringbolt::Owned;
+use crate::{ClosedPort, Folder, sockets, until};
+
+/// A server program that listens.
+#[derive(Debug)]
+pub struct Program {
+    child: Owned,
+    // Held as long as the program runs: these programs cannot take any port that is free.
+    port: ClosedPort,
+    folder: Folder,
+}
+
+impl Program {
+    /// Starts one by the command that `command` makes of an address of its own and of an empty
+    /// folder, and waits until it listens.
+    ///
+    /// # Panics
+    ///
+    /// When it ends before, or does not listen there.
+    pub fn start(command: impl FnOnce(SocketAddr, &Folder) -> Command) -> Self {
+        let (port, folder) = (ClosedPort::new(), Folder::new());
+        let mut command = command(port.address(), &folder);
+        let said = File::create(folder.file(SAID)).expect("a temporary file");
+        let errors = said.try_clone().expect("a descriptor");
+        command.stdin(Stdio::null()).stdout(said).stderr(errors);
+        let child = Owned(command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}")));
+        let mut program = Self { child, port, folder };
+        until("the program listens", || {
+            let status = program.child.0.try_wait().expect("our child");
+            assert!(status.is_none(), "{command:?}: {status:?}");
+            let listens = |s: &sockets::Entry| s.local == program.address() && s.remote.port() == 0;
+            sockets::all().into_iter().find(listens)
+        });
+        program
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+}
+
+impl Drop for Program {
+    /// Shows what it said when the test fails.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // It is for the reader only; the failure has its own words.
+            let said = fs::read_to_string(self.folder.file(SAID)).unwrap_or_default();
+            eprintln!("the program at {} said:\n{said}", self.address());
+        }
+    }
+}
+
+const SAID: &str = "said";
+
+/// nginx, which Debian keeps out of a user's search path.
+pub fn nginx() -> &'static Path {
+    let debian = Path::new("/usr/sbin/nginx");
+    if debian.is_file() { debian } else { Path::new("nginx") }
+}
