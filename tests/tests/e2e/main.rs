@@ -3,8 +3,12 @@
 
 #![forbid(unsafe_code)]
 
+/// A connection that says nothing for longer than a minute. It takes that long: first by its name.
+mod a_minute_of_silence;
 /// The article's system: WebSocket echo servers in Python, clients in Python and Node.
 mod article;
+/// The article's client in a browser.
+mod browser;
 /// `ringbolt check`, and what `run` refuses.
 mod check;
 /// Which server a session gets when servers refuse or do not answer.
@@ -13,12 +17,18 @@ mod connect;
 mod engine_death;
 /// The harness against itself, without the binary: a check that cannot fail is a defect.
 mod harness;
+/// 1 GiB each way between curl and nginx.
+mod http;
+/// Eight streams at once, by iperf3.
+mod iperf;
 /// Start, stop, signals, logs, usage.
 mod lifecycle;
 /// Bounds, and that everything comes back.
 mod limits;
 /// Supervisor, engine and workers, as the kernel sees them.
 mod processes;
+/// A session of Redis.
+mod redis;
 /// Bytes, ends and resets through a session.
 mod relay;
 /// Idle, half-closed, keepalive.
