@@ -32,7 +32,7 @@ pub use pattern::Pattern;
 pub use peer::{Client, End, Peer, expect_reset, silence};
 pub use process::{
     Signal, affinities, children, closes_on_exec, cpu, descriptor_limit, descriptor_names,
-    descriptors, ended, kill, raise_descriptor_limit, stopped,
+    descriptors, ended, kill, pipes, raise_descriptor_limit, stopped,
 };
 pub use program::{Program, nginx};
 pub use ringbolt::{Ended, Ringbolt, binary, command, finish};

@@ -46,6 +46,20 @@ pub fn descriptor_names(pid: u32) -> BTreeMap<i32, String> {
     named.collect()
 }
 
+/// How many pipes a process has both ends of.
+///
+/// # Panics
+///
+/// When there is no such process.
+pub fn pipes(pid: u32) -> usize {
+    let names = descriptor_names(pid).into_values();
+    let mut ends = BTreeMap::<String, usize>::new();
+    for name in names.filter(|name| name.starts_with("pipe:")) {
+        *ends.entry(name).or_default() += 1;
+    }
+    ends.into_values().filter(|ends| *ends == 2).count()
+}
+
 /// Whether a descriptor of a process is closed when the process executes a program.
 ///
 /// # Panics

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use crate::process::{Signal, raise_descriptor_limit};
 use crate::skip::package;
-use crate::{Config, Folder, children, descriptor_names, descriptors, kill, until};
+use crate::{Config, Folder, children, descriptor_names, descriptors, kill, pipes, until};
 
 /// The binary under test: `RINGBOLT_BIN`, or the workspace's release build.
 pub fn binary() -> PathBuf {
@@ -153,10 +153,12 @@ impl Ringbolt {
         })
     }
 
-    /// The descriptors that are open beyond those it had when it was ready. The supervisor's and
+    /// The descriptors that are open beyond those it had when it was ready, without the pipes that
+    /// its workers keep for whoever needs one. The supervisor's and
     /// the engine's are the same.
     pub fn descriptors_beyond_base(&self) -> isize {
-        descriptors(self.pid()).cast_signed() - self.base.cast_signed()
+        let of_sessions = descriptors(self.pid()) - 2 * pipes(self.pid());
+        of_sessions.cast_signed() - self.base.cast_signed()
     }
 
     /// Waits until it has as many descriptors as when it was ready: nothing was left behind, and
