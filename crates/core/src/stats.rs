@@ -131,7 +131,7 @@ pub struct ServerStats {
     pub bytes: [Counter; 2],
     /// Connect attempts that it or the way to it failed.
     pub connect_errors: Counter,
-    /// Sessions that came because an earlier choice could not be reached.
+    /// Sessions that went on to their next choice because it could not be reached.
     pub redispatched: Counter,
     /// Sessions that the client, and that the server, reset or left.
     pub aborts: [Counter; 2],

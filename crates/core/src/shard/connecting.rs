@@ -85,6 +85,7 @@ impl Shard<'_> {
                 return self.close(kernel, slot, Cause::LocalFault, now);
             }
         };
+        let left = session.gauge.get();
         session.server.set(index as u16);
         session.gauge.set(server.gauge);
         session.attempts.set(session.attempts.get() + 1);
@@ -95,7 +96,7 @@ impl Shard<'_> {
         counted.worker.connects.add(1);
         if session.attempts.get() > 1 {
             counted.worker.retries.add(1);
-            counted.servers[server.gauge as usize].redispatched.add(1);
+            counted.servers[left as usize].redispatched.add(1);
         }
         let (addr, timeout) = (server.addr, pool.connect_timeout);
         let state = &mut self.slots[slot as usize];
