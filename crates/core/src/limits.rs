@@ -54,6 +54,15 @@ pub const DESCRIPTORS_PER_SESSION: u64 = 2;
 /// Descriptors kept for the control thread: probes, admin and HTTP connections, log.
 pub const CONTROL_DESCRIPTORS: u64 = 96;
 
+/// HTTP connections at a time. One more takes the place of the one that has waited longest.
+pub const HTTP_CONNECTIONS_MAX: usize = 32;
+
+/// Connections to the runtime socket at a time, in the same way.
+pub const ADMIN_CONNECTIONS_MAX: usize = 16;
+
+/// Bytes of a line on the runtime socket.
+pub const ADMIN_LINE_BYTES_MAX: usize = 64 * 1024;
+
 /// Descriptors the process needs before it has a session or a listener: the standard three, the
 /// region, the configuration, signals, wake-ups, and a few inherited ones.
 pub const BASE_DESCRIPTORS: u64 = 32;
@@ -66,6 +75,10 @@ pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 const _: () = assert!(TURN_BYTES >= BLOCK, "a turn moves at least one block");
 const _: () = assert!(PIPE_BYTES >= PIPE_BYTES_LEAST && PIPE_BYTES <= 1 << 20, "see splice(2)");
+const _: () = assert!(
+    (HTTP_CONNECTIONS_MAX + ADMIN_CONNECTIONS_MAX + 16) as u64 <= CONTROL_DESCRIPTORS,
+    "16: the listening sockets of both, and what the runtime needs"
+);
 const _: () = assert!(BLOCK <= u16::MAX as usize, "a spill's offset and length are 16 bits");
 const _: () = assert!(
     COMPLETION_ENTRIES >= 4 * SUBMISSION_ENTRIES,

@@ -2,12 +2,13 @@
 //! everything else.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{self, Duration, SystemTime};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -37,6 +38,12 @@ pub struct Control {
     pub counted: Vec<Counted<'static>>,
     /// Addresses that clients connect to.
     pub addresses: Vec<SocketAddr>,
+    /// Where HTTP is to be served. The supervisor's: to be duplicated, not closed.
+    pub http: Option<Arc<TcpListener>>,
+    /// The runtime socket, in the same way.
+    pub admin: Option<Arc<UnixListener>>,
+    /// When the supervisor started, with which all counting began.
+    pub started: Started,
     pub(crate) starting: Arc<Starting>,
     /// Of the workers; empty until they run.
     pub(crate) mailboxes: Arc<[Mailbox]>,
@@ -44,23 +51,38 @@ pub struct Control {
 
 impl Control {
     /// Asks every worker for what it has measured since it was last asked. `reply` is called once
-    /// for each, on the worker's thread, so it must not wait. A worker that has ended answers no more.
-    /// Returns how many were asked.
-    pub fn collect_durations(
-        &self,
-        reply: impl FnOnce(Box<Durations>) + Clone + Send + 'static,
-    ) -> usize {
+    /// for each, mostly on the worker's thread, so it must not wait.
+    pub fn collect_durations(&self, reply: impl FnOnce(Box<Durations>) + Clone + Send + 'static) {
         let servers = self.snapshot.servers().count();
         for mailbox in &*self.mailboxes {
             let empty = Box::new(Durations::new(servers));
-            mailbox.send(Order::HandOver { empty, reply: Box::new(reply.clone()) });
+            mailbox.hand_over(empty, Box::new(reply.clone()));
         }
-        self.mailboxes.len()
+    }
+
+    /// Whether every thread of this engine is at work.
+    pub fn is_serving(&self) -> bool {
+        self.starting.left.load(Ordering::Acquire) == 0
     }
 
     /// Says that the control thread is at work. The engine is ready when all its threads are.
     pub fn is_up(&self) {
         self.starting.one_is_up();
+    }
+}
+
+/// A moment by both clocks: one that never jumps, and the one on the wall.
+#[derive(Clone, Copy, Debug)]
+pub struct Started {
+    /// For how long ago it was.
+    pub instant: time::Instant,
+    /// For when it was.
+    pub wall: SystemTime,
+}
+
+impl Started {
+    pub(crate) fn now() -> Self {
+        Self { instant: time::Instant::now(), wall: SystemTime::now() }
     }
 }
 

@@ -29,7 +29,11 @@ pub(crate) fn of_port(addr: SocketAddr) -> Option<Holder> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
     pids.sort_unstable();
-    let pid = pids.into_iter().find(|pid| holds_any(*pid, &inodes))?;
+    of_pid(pids.into_iter().find(|pid| holds_any(*pid, &inodes))?)
+}
+
+/// The process with this id, if it lives and this user may see it.
+pub(crate) fn of_pid(pid: u32) -> Option<Holder> {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     Some(Holder { pid, name: name.trim_end().into() })
 }

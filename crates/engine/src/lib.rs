@@ -13,6 +13,7 @@ mod kernel;
 mod listen;
 mod machine;
 mod mailbox;
+mod operator;
 mod orphans;
 mod pipe;
 mod process;
@@ -24,7 +25,7 @@ mod supervisor;
 mod worker;
 
 pub use durations::Durations;
-pub use engine::Control;
+pub use engine::{Control, Started};
 pub use holder::Holder;
 pub use machine::{cores, descriptor_limit, end_with_parent};
 pub use start::StartError;

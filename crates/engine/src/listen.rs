@@ -143,6 +143,6 @@ fn listen(addr: SocketAddr, backlog: u32, keepalive: Option<Duration>) -> io::Re
     Ok(socket)
 }
 
-fn only_v6(socket: &Socket, addr: SocketAddr) -> io::Result<()> {
+pub(crate) fn only_v6(socket: &Socket, addr: SocketAddr) -> io::Result<()> {
     if addr.is_ipv6() { socket.set_only_v6(true) } else { Ok(()) }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam::queue::SegQueue;
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -20,9 +21,12 @@ pub(crate) enum Order {
         /// The empty ones.
         empty: Box<Durations>,
         /// Takes those filled so far; called on the worker, so it must not wait.
-        reply: Box<dyn FnOnce(Box<Durations>) + Send>,
+        reply: Reply,
     },
 }
+
+/// Takes what a worker has measured.
+pub(crate) type Reply = Box<dyn FnOnce(Box<Durations>) + Send>;
 
 impl fmt::Debug for Order {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,19 +43,50 @@ impl fmt::Debug for Order {
 pub(crate) struct Mailbox {
     orders: SegQueue<Order>,
     event: EventFd,
+    /// The worker has ended and takes no more orders.
+    closed: AtomicBool,
+    /// What it had measured by then.
+    last: SegQueue<Box<Durations>>,
 }
 
 impl Mailbox {
     pub(crate) fn new() -> io::Result<Self> {
         // Blocking, because the ring waits in a read of it; a write blocks only at 2^64 - 2.
         let event = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC)?;
-        Ok(Self { orders: SegQueue::new(), event })
+        let closed = AtomicBool::new(false);
+        Ok(Self { orders: SegQueue::new(), event, closed, last: SegQueue::new() })
     }
 
     /// Hands an order over and wakes the worker.
     pub(crate) fn send(&self, order: Order) {
         self.orders.push(order);
         self.wake();
+    }
+
+    /// Asks the worker for what it has measured. It answers even if it has ended: once with what it
+    /// left, afterwards with nothing.
+    pub(crate) fn hand_over(&self, empty: Box<Durations>, reply: Reply) {
+        self.send(Order::HandOver { empty, reply });
+        if self.closed.load(Ordering::SeqCst) {
+            self.answer_the_rest();
+        }
+    }
+
+    /// The worker's last word: it takes no more orders, and this is what it has measured.
+    pub(crate) fn close(&self, last: Box<Durations>) {
+        self.last.push(last);
+        self.closed.store(true, Ordering::SeqCst);
+        self.answer_the_rest();
+    }
+
+    /// For orders that came after the worker's last look. Whoever asks may run this at the same
+    /// time as the worker that ends; each order is taken once.
+    fn answer_the_rest(&self) {
+        while let Some(order) = self.take() {
+            if let Order::HandOver { empty, reply } = order {
+                reply(self.last.pop().unwrap_or(empty));
+            }
+        }
     }
 
     /// Makes the worker take a turn.
@@ -68,5 +103,36 @@ impl Mailbox {
     /// What the worker's ring reads.
     pub(crate) fn event(&self) -> RawFd {
         self.event.as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use ringbolt_core::kernel::Span;
+
+    // Goal: a worker that ends loses nothing of what it measured, and whoever asks is answered,
+    // before its end and after. Method: one question on either side of it, and one more.
+    #[test]
+    fn ended_workers_answer() {
+        let mailbox = Mailbox::new().unwrap();
+        let (sender, answers) = mpsc::channel();
+        let ask = || {
+            let sender = sender.clone();
+            let reply = move |durations: Box<Durations>| sender.send(durations).unwrap();
+            mailbox.hand_over(Box::new(Durations::new(0)), Box::new(reply));
+        };
+        ask();
+        assert!(answers.try_recv().is_err(), "nobody has taken the order");
+        let mut measured = Box::new(Durations::new(0));
+        measured.record(Span::Session, Duration::from_secs(1));
+        mailbox.close(measured);
+        ask();
+        ask();
+        let counts: Vec<u64> = answers.try_iter().map(|it| it.sessions.len()).collect();
+        assert_eq!(counts, [1, 0, 0]);
     }
 }

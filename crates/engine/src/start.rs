@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use crate::holder::Holder;
 
@@ -20,6 +21,25 @@ pub enum StartError {
     Bind {
         /// The address.
         addr: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Somebody answers on the runtime socket already.
+    AdminInUse {
+        /// Its path.
+        path: PathBuf,
+        /// Who it is, if that can be seen.
+        holder: Option<Holder>,
+    },
+    /// At the path of the runtime socket is something else.
+    AdminNoSocket {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The runtime socket cannot be had.
+    Admin {
+        /// Its path.
+        path: PathBuf,
         /// What the system said.
         error: io::Error,
     },
@@ -84,6 +104,19 @@ impl fmt::Display for StartError {
                 write!(out, "{addr} is no address of this machine; `ip addr` lists them")
             }
             Self::Bind { addr, error } => write!(out, "{addr} cannot be listened on: {error}"),
+            Self::AdminInUse { path, holder } => {
+                write!(out, "global.admin: {} is in use by ", path.display())?;
+                match holder {
+                    Some(holder) => write!(out, "{holder}; stop it, or choose another path"),
+                    None => write!(out, "another process; stop it, or choose another path"),
+                }
+            }
+            Self::AdminNoSocket { path } => write!(
+                out,
+                "global.admin: {} is there and is no socket; take it away, or choose another path",
+                path.display()
+            ),
+            Self::Admin { path, error } => admin_error(out, path, error),
             Self::Resolve { server, host, error } => {
                 write!(out, "server {server}: the name {host} has no address: {error}")
             }
@@ -103,6 +136,16 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+fn admin_error(out: &mut fmt::Formatter<'_>, path: &Path, error: &io::Error) -> fmt::Result {
+    write!(out, "global.admin: {} cannot be created: {error}", path.display())?;
+    if error.kind() == io::ErrorKind::NotFound {
+        write!(out, "; create its folder (RuntimeDirectory= in a systemd unit does)")?;
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        write!(out, "; make its folder writable for this user")?;
+    }
+    Ok(())
+}
 
 fn ring_error(error: &io::Error) -> String {
     let mend = match error.raw_os_error() {

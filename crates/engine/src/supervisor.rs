@@ -25,9 +25,10 @@ use ringbolt_core::spec::{Place, Spec};
 use ringbolt_core::time::Instant;
 
 use crate::clock;
-use crate::engine::{Control, Engine, Starting};
+use crate::engine::{Control, Engine, Started, Starting};
 use crate::listen::Listening;
 use crate::machine::{cores, raise_descriptor_limit};
+use crate::operator::OperatorSockets;
 use crate::orphans::{Spare, open_descriptors, sweep};
 use crate::process::{clone_with_shared_descriptors, status_in_words};
 use crate::region::{AcceptedText, SessionMemory};
@@ -63,6 +64,8 @@ pub enum Notice {
         workers: usize,
         /// Up to how many sessions.
         max_sessions: u64,
+        /// Where HTTP is served.
+        http: Option<SocketAddr>,
     },
     /// A later engine takes connections.
     Restarted {
@@ -139,6 +142,8 @@ struct Supervisor<'a> {
     extent: Extent,
     max_sessions: u64,
     listening: Listening,
+    operator: OperatorSockets,
+    started: Started,
     resolved: BTreeMap<(String, u16), SocketAddr>,
     signals: SignalFd,
     bell: EventFd,
@@ -171,6 +176,7 @@ impl<'a> Supervisor<'a> {
         let max_sessions = max_sessions(&spec, descriptors, workers)?;
         let resolved = resolve_all(&spec)?;
         let listening = Listening::open(&spec, workers)?;
+        let operator = OperatorSockets::open(&spec.global)?;
         let extent = Extent { workers, capacity: max_sessions as u32 };
         let memory = SessionMemory::create(extent).map_err(StartError::system("session region"))?;
         let text = AcceptedText::create(launch.text)
@@ -191,6 +197,8 @@ impl<'a> Supervisor<'a> {
             extent,
             max_sessions,
             listening,
+            operator,
+            started: Started::now(),
             resolved,
             signals,
             bell,
@@ -259,6 +267,9 @@ impl<'a> Supervisor<'a> {
             gauges: region.gauges,
             counted: region.stats.clone(),
             addresses: self.listening.addresses(),
+            http: self.operator.http.clone(),
+            admin: self.operator.admin(),
+            started: self.started,
             // Every worker, and the control thread.
             starting: Starting::new(self.extent.workers + 1, self.ready.clone()),
             mailboxes: Arc::default(),
@@ -306,6 +317,7 @@ impl<'a> Supervisor<'a> {
                 addresses: self.listening.addresses(),
                 workers: self.extent.workers,
                 max_sessions: self.max_sessions,
+                http: self.operator.http_address(),
             }
         };
         self.served = true;
@@ -423,6 +435,9 @@ impl<'a> Supervisor<'a> {
             part.journal.clear();
         }
         region.gauges.clear();
+        for counted in &region.stats {
+            counted.worker.sessions.set(0);
+        }
         live
     }
 

@@ -97,7 +97,9 @@ impl Worker {
             shard.turn(&mut kernel, now);
         }
         // The closes of the last turn are still queued.
-        kernel.ring.enter(Wait::No)
+        kernel.ring.enter(Wait::No)?;
+        kernel.mailboxes[number].close(kernel.durations);
+        Ok(())
     }
 }
 
