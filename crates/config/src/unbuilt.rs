@@ -48,8 +48,6 @@ const DANGEROUS: &[(&str, When, &str)] = &[
 
 /// What is only a warning: without it there is less, and nothing worse.
 const WITHOUT_EFFECT: &[(&str, When)] = &[
-    ("global.admin", Written),
-    ("global.http", Written),
     ("global.log", Is("tcplog")),
     ("listener.*.max_sessions", Written),
     ("listener.*.mptcp", True),
@@ -164,7 +162,7 @@ mod tests {
     #[test]
     fn every_unbuilt_key_is_reported() {
         let (refused, warned) = reported(
-            "[global]\nuser = \"u\"\ngroup = \"g\"\nadmin = \"/a\"\nhttp = \"[::1]:1\"\n\
+            "[global]\nuser = \"u\"\ngroup = \"g\"\n\
              log = \"tcplog\"\n\
              [listener.l]\nbind = [\"[::]:1\", \"fd@3\"]\naccept_proxy = [\"::/0\"]\n\
              accept_proxy_only = true\nmax_per_source = 3\nmax_sessions = 1\nmptcp = true\n\
@@ -184,7 +182,7 @@ mod tests {
     #[test]
     fn defaults_that_ask_for_nothing_are_not_reported() {
         let (refused, warned) = reported(
-            "[global]\nlog = \"json\"\nworkers = 2\n\
+            "[global]\nlog = \"json\"\nworkers = 2\nadmin = \"/a\"\nhttp = \"[::1]:1\"\n\
              [listener.l]\nbind = \"[::]:1\"\naccept_proxy = []\naccept_proxy_only = false\n\
              max_per_source = \"off\"\nmptcp = false\n\
              [pool.h]\nbalance = \"source\"\nsend_proxy = \"off\"\nsplice = \"always\"\n\

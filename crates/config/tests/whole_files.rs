@@ -128,7 +128,7 @@ fn the_sample_gives_the_expected_specification() {
         }],
     };
     assert_eq!(checked.spec, Some(expected));
-    assert_eq!(places(SAMPLE, &checked.warnings), [(3, 9), (4, 8)], "admin and http");
+    assert_eq!(places(SAMPLE, &checked.warnings), []);
 }
 
 fn bind(text: &str) -> Bind {

@@ -54,10 +54,14 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         rest: Vec<String>,
     },
-    /// Give a running balancer one command (not available yet)
+    /// Give a running balancer one command; `help` lists them
     Ctl {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-        rest: Vec<String>,
+        /// Its runtime socket: global.admin of its configuration
+        #[arg(short, long, default_value = "/run/ringbolt/admin.sock")]
+        socket: PathBuf,
+        /// The command, such as: show stat
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
     },
     /// Watch a running balancer (not available yet)
     Top {

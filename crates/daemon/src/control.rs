@@ -1,98 +1,62 @@
-//! The engine's control thread: a tokio-uring runtime for everything that is no traffic. Today it
-//! turns what the workers counted into log lines; probes, the admin socket and metrics will live
-//! here too.
+//! The engine's control thread: a tokio-uring runtime for everything that is no traffic. It turns
+//! what the workers counted into log lines, metrics and the answers of the runtime socket; probes
+//! will live here too.
+//!
+//! Nothing here may disturb a worker. What they count is read from shared memory; only their
+//! histograms have to be asked for (`lengths`).
 
+mod admin;
+mod counters;
+mod crowd;
+mod exposition;
+mod http;
+mod lengths;
+mod metrics;
+mod rates;
+mod troubles;
+
+use std::rc::Rc;
 use std::time::Duration;
 
-use ringbolt_core::close::Cause;
-use ringbolt_core::region::Counted;
-use ringbolt_core::stats::{Counter, ServerStats, WorkerStats};
 use ringbolt_engine::Control;
-use tokio::time::interval;
-use tracing::warn;
+use tokio::time::{MissedTickBehavior, interval};
 
-/// Troubles are logged once in this time at the most, each with how often it happened.
+use counters::Meter;
+use lengths::Lengths;
+use troubles::Troubles;
+
+/// Rates are of this time, and troubles are logged once in it at the most, each with how often it
+/// happened.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// What answers are made of.
+struct View {
+    meter: Meter,
+    lengths: Lengths,
+}
 
 /// Runs until the engine ends.
 pub(crate) fn run(control: Control) {
     tokio_uring::start(async move {
+        let view = Rc::new(View {
+            meter: Meter::new(control.clone()),
+            lengths: Lengths::new(control.clone()),
+        });
+        if let Some(listener) = control.http.clone() {
+            tokio_uring::spawn(http::serve(listener, view.clone()));
+        }
+        if let Some(listener) = control.admin.clone() {
+            tokio_uring::spawn(admin::serve(listener, view.clone()));
+        }
         let mut troubles = Troubles::watch(&control);
         let mut ticks = interval(LOOK);
+        // A look that comes late is no reason for another one right after it.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         control.is_up();
         loop {
             ticks.tick().await;
             troubles.tell();
+            view.meter.look();
         }
     });
-}
-
-/// Counters that a healthy balancer leaves alone, and what was last said of each.
-struct Troubles<'a> {
-    counted: &'a [Counted<'static>],
-    watched: Vec<(Source, String, u64)>,
-}
-
-type WorkerCounter = fn(&WorkerStats) -> &Counter;
-type ServerCounter = fn(&ServerStats) -> &Counter;
-
-/// Where a counter is found.
-enum Source {
-    Worker(WorkerCounter),
-    Server(usize, ServerCounter),
-}
-
-impl<'a> Troubles<'a> {
-    fn watch(control: &'a Control) -> Self {
-        let mut watched = Vec::new();
-        let workers: [(WorkerCounter, &str); 5] = [
-            (|stats| &stats.accept_pauses, "accepting paused: out of descriptors or memory"),
-            (|stats| &stats.faults, "operations of ours failed that never should"),
-            (
-                |stats| &stats.causes[Cause::LocalFault as usize],
-                "sessions reset: no descriptor or port for the server's side",
-            ),
-            (
-                |stats| &stats.causes[Cause::NoServer as usize],
-                "sessions reset: no server takes new ones",
-            ),
-            (
-                |stats| &stats.causes[Cause::ConnectFailed as usize],
-                "sessions reset: no server could be reached",
-            ),
-        ];
-        for (counter, words) in workers {
-            watched.push((Source::Worker(counter), words.to_owned(), 0));
-        }
-        for (pool, server) in control.snapshot.servers() {
-            let words = format!("{}/{} could not be connected to", pool.name, server.name);
-            let source = Source::Server(usize::from(server.gauge), |stats| &stats.connect_errors);
-            watched.push((source, words, 0));
-        }
-        let mut troubles = Self { counted: &control.counted, watched };
-        // What earlier engines counted was told by them.
-        for index in 0..troubles.watched.len() {
-            troubles.watched[index].2 = troubles.sum(index);
-        }
-        troubles
-    }
-
-    fn tell(&mut self) {
-        for index in 0..self.watched.len() {
-            let now = self.sum(index);
-            let (_, words, before) = &mut self.watched[index];
-            if now > *before {
-                warn!(times = now - *before, in_all = now, "{words}");
-                *before = now;
-            }
-        }
-    }
-
-    fn sum(&self, index: usize) -> u64 {
-        let of = |counted: &Counted<'static>| match &self.watched[index].0 {
-            Source::Worker(counter) => counter(counted.worker).read(),
-            Source::Server(gauge, counter) => counter(&counted.servers[*gauge]).read(),
-        };
-        self.counted.iter().map(of).sum()
-    }
 }

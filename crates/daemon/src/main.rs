@@ -4,6 +4,7 @@
 mod check;
 mod command;
 mod control;
+mod ctl;
 mod file;
 mod log;
 mod run;
@@ -20,10 +21,10 @@ fn main() -> ExitCode {
         Command::Try { port, once } => try_it::try_it(port, once),
         Command::Run { file, end_with_parent } => run::run(&file, end_with_parent),
         Command::Check { file, json } => check::check(&file, json),
+        Command::Ctl { socket, command } => ctl::ctl(&socket, &command.join(" ")),
         unbuilt @ (Command::Convert { .. }
         | Command::Explain { .. }
         | Command::Plan { .. }
-        | Command::Ctl { .. }
         | Command::Top { .. }
         | Command::Completions { .. }
         | Command::Man { .. }) => {

@@ -65,8 +65,8 @@ fn parse(text: &str) -> Result<Spec, String> {
 
 fn tell(notice: &Notice) {
     match notice {
-        Notice::Ready { addresses, workers, max_sessions } => {
-            ready(addresses, *workers, *max_sessions)
+        Notice::Ready { addresses, workers, max_sessions, http } => {
+            ready(addresses, *workers, *max_sessions, *http)
         }
         Notice::Restarted { pid, epoch } => info!(pid, epoch, "a new engine serves"),
         Notice::EngineDied { pid, how, lost, waiting, pause } => error!(
@@ -91,10 +91,10 @@ fn tell(notice: &Notice) {
     }
 }
 
-fn ready(addresses: &[SocketAddr], workers: usize, max_sessions: u64) {
+fn ready(addresses: &[SocketAddr], workers: usize, max_sessions: u64, http: Option<SocketAddr>) {
     let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     eprintln!("ringbolt: ready, {} listeners: {}", addresses.len(), list.join(" "));
-    info!(workers, max_sessions, "serving");
+    info!(workers, max_sessions, http = http.map(tracing::field::display), "serving");
     // Without systemd there is no socket to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
 }

@@ -1,0 +1,378 @@
+//! Everything that is counted, added up over the workers, as it is at one moment: plain numbers with
+//! their names. What `show stat`, `show info` and `/metrics` are made of, so that they agree.
+
+use std::cell::RefCell;
+use std::fs;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use ringbolt_core::close::Cause;
+use ringbolt_core::header::Command;
+use ringbolt_core::limits::{DESCRIPTORS_PER_SESSION, fixed_descriptors};
+use ringbolt_core::mapping::Mapping;
+use ringbolt_core::pipes::Fallback;
+use ringbolt_core::region::Counted;
+use ringbolt_core::snapshot;
+use ringbolt_core::stats::{Counter, ListenerStats, ServerStats, SessionGauge, WorkerStats};
+use ringbolt_engine::{Control, descriptor_limit};
+
+use super::rates::{Rate, Rates};
+
+/// Both ways: towards servers and towards clients.
+type Bytes = [u64; 2];
+
+/// Everything, at one moment. Counters begin with the supervisor; peaks do too.
+#[derive(Clone, Debug)]
+pub(super) struct Counters {
+    pub(super) process: Process,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) pools: Vec<Pool>,
+    /// Live sessions, by worker.
+    pub(super) worker_sessions: Vec<u64>,
+    /// Both ways.
+    pub(super) copied: u64,
+    /// Both ways.
+    pub(super) spliced: u64,
+    /// Directions that were to be spliced and were copied, by reason.
+    pub(super) fallbacks: [u64; Fallback::COUNT],
+    /// Sessions, by what ended them.
+    pub(super) ended: [u64; Cause::COUNT],
+    /// Sessions that ended with an engine.
+    pub(super) lost: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Process {
+    /// The supervisor's: the one that is signalled, and that stays.
+    pub(super) pid: u32,
+    pub(super) node: String,
+    /// Since 1970.
+    pub(super) started: Duration,
+    pub(super) uptime: Duration,
+    pub(super) workers: u64,
+    pub(super) max_sessions: u64,
+    pub(super) descriptor_limit: u64,
+    /// The most that will be open, sessions included.
+    pub(super) descriptors_max: u64,
+    pub(super) sessions: u64,
+    pub(super) accepted: u64,
+    pub(super) rate: Rate,
+    /// Started so far.
+    pub(super) engines: u64,
+    /// No new sessions are taken.
+    pub(super) stopping: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Listener {
+    pub(super) name: String,
+    /// Takes new sessions.
+    pub(super) open: bool,
+    pub(super) sessions: u64,
+    pub(super) most: u64,
+    pub(super) limit: u64,
+    pub(super) total: u64,
+    pub(super) bytes: Bytes,
+    pub(super) rate: Rate,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    pub(super) name: String,
+    /// HAProxy's word for its mapping.
+    pub(super) algorithm: &'static str,
+    pub(super) sessions: u64,
+    pub(super) most: u64,
+    pub(super) total: u64,
+    pub(super) rate: Rate,
+    pub(super) servers: Vec<Server>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    pub(super) name: String,
+    pub(super) addr: String,
+    pub(super) weight: u64,
+    pub(super) backup: bool,
+    pub(super) sessions: u64,
+    pub(super) most: u64,
+    pub(super) total: u64,
+    pub(super) bytes: Bytes,
+    pub(super) connect_errors: u64,
+    pub(super) redispatched: u64,
+    /// By the client and by the server.
+    pub(super) aborts: [u64; 2],
+    pub(super) rate: Rate,
+}
+
+impl Pool {
+    /// A number added up over the servers.
+    pub(super) fn sum(&self, of: impl Fn(&Server) -> u64) -> u64 {
+        self.servers.iter().map(of).sum()
+    }
+
+    /// Servers that take new sessions, with `backup` or without.
+    pub(super) fn usable(&self, backup: bool) -> u64 {
+        self.sum(|server| u64::from(server.backup == backup && server.weight > 0))
+    }
+
+    /// The weights of those that share the clients: the others, as long as there are any.
+    pub(super) fn weight(&self) -> u64 {
+        let backup = self.usable(false) == 0;
+        self.sum(|server| if server.backup == backup { server.weight } else { 0 })
+    }
+
+    /// Whether any server takes new sessions.
+    pub(super) fn is_up(&self) -> bool {
+        self.usable(false) + self.usable(true) > 0
+    }
+}
+
+/// Reads the counters.
+pub(super) struct Meter {
+    pub(super) control: Control,
+    rates: RefCell<Rates>,
+    node: String,
+    pid: u32,
+}
+
+impl Meter {
+    pub(super) fn new(control: Control) -> Self {
+        let node = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        // The supervisor's, and not whoever takes its children when it has gone.
+        let pid = std::os::unix::process::parent_id();
+        Self { control, rates: RefCell::default(), node: node.trim_end().into(), pid }
+    }
+
+    /// Takes the rates; to be called once a second.
+    pub(super) fn look(&self) {
+        let counters = self.read();
+        self.rates.borrow_mut().look(Instant::now(), totals(&counters));
+    }
+
+    /// All of it, now.
+    pub(super) fn read(&self) -> Counters {
+        let mut counters = Counters {
+            process: self.process(),
+            listeners: self.listeners(),
+            pools: Vec::new(),
+            worker_sessions: self.counted().map(|it| it.worker.sessions.read()).collect(),
+            copied: self.of_workers(|worker| sum(&worker.copied)),
+            spliced: self.of_workers(|worker| sum(&worker.spliced)),
+            fallbacks: std::array::from_fn(|it| self.of_workers(|w| w.fallbacks[it].read())),
+            ended: std::array::from_fn(|it| self.of_workers(|worker| worker.causes[it].read())),
+            lost: self.control.header.lost(),
+        };
+        counters.pools = self.pools(&counters.listeners);
+        self.fill_rates(&mut counters);
+        counters
+    }
+
+    fn process(&self) -> Process {
+        let control = &self.control;
+        let (workers, binds) = (control.counted.len() as u64, control.addresses.len() as u64);
+        let max_sessions = control.snapshot.max_sessions;
+        Process {
+            pid: self.pid,
+            node: self.node.clone(),
+            started: control.started.wall.duration_since(UNIX_EPOCH).unwrap_or_default(),
+            uptime: control.started.instant.elapsed(),
+            workers,
+            max_sessions,
+            descriptor_limit: descriptor_limit(),
+            descriptors_max: fixed_descriptors(workers, binds)
+                + DESCRIPTORS_PER_SESSION * max_sessions,
+            sessions: control.header.sessions(),
+            accepted: self.of_workers(|worker| worker.accepted.read()),
+            rate: Rate::default(),
+            engines: control.header.epoch(),
+            stopping: control.header.command() != Command::Run,
+        }
+    }
+
+    fn listeners(&self) -> Vec<Listener> {
+        let snapshot = &self.control.snapshot;
+        let one = |(index, listener): (usize, &snapshot::Listener)| {
+            let gauge = &self.control.gauges.listeners[index];
+            let sum = |of: fn(&ListenerStats) -> &Counter| -> u64 {
+                self.counted().map(|counted| of(&counted.listeners[index]).read()).sum()
+            };
+            Listener {
+                name: listener.name.clone(),
+                open: self.control.header.command() == Command::Run,
+                sessions: gauge.sessions(),
+                most: gauge.most(),
+                limit: snapshot.max_sessions,
+                total: sum(|it| &it.sessions),
+                bytes: [sum(|it| &it.bytes[0]), sum(|it| &it.bytes[1])],
+                rate: Rate::default(),
+            }
+        };
+        snapshot.listeners.iter().enumerate().map(one).collect()
+    }
+
+    fn pools(&self, listeners: &[Listener]) -> Vec<Pool> {
+        let snapshot = &self.control.snapshot;
+        let one = |(index, pool): (usize, &snapshot::Pool)| {
+            let gauge: &SessionGauge = &self.control.gauges.pools[index];
+            let of_pool = snapshot.listeners.iter().zip(listeners);
+            let of_pool = of_pool.filter(|(listener, _)| usize::from(listener.pool) == index);
+            Pool {
+                name: pool.name.clone(),
+                algorithm: algorithm(&pool.mapping),
+                sessions: gauge.sessions(),
+                most: gauge.most(),
+                total: of_pool.map(|(_, listener)| listener.total).sum(),
+                rate: Rate::default(),
+                servers: pool.servers.iter().map(|server| self.server(server)).collect(),
+            }
+        };
+        snapshot.pools.iter().enumerate().map(one).collect()
+    }
+
+    fn server(&self, server: &snapshot::Server) -> Server {
+        let index = usize::from(server.gauge);
+        let gauge: &SessionGauge = &self.control.gauges.servers[index];
+        let sum = |of: fn(&ServerStats) -> &Counter| -> u64 {
+            self.counted().map(|counted| of(&counted.servers[index]).read()).sum()
+        };
+        Server {
+            name: server.name.clone(),
+            addr: server.addr.to_string(),
+            weight: u64::from(server.weight),
+            backup: server.backup,
+            sessions: gauge.sessions(),
+            most: gauge.most(),
+            total: sum(|it| &it.sessions),
+            bytes: [sum(|it| &it.bytes[0]), sum(|it| &it.bytes[1])],
+            connect_errors: sum(|it| &it.connect_errors),
+            redispatched: sum(|it| &it.redispatched),
+            aborts: [sum(|it| &it.aborts[0]), sum(|it| &it.aborts[1])],
+            rate: Rate::default(),
+        }
+    }
+
+    fn fill_rates(&self, counters: &mut Counters) {
+        let rates = self.rates.borrow();
+        let servers = counters.pools.iter_mut().flat_map(|pool| {
+            let servers = pool.servers.iter_mut().map(|server| &mut server.rate);
+            std::iter::once(&mut pool.rate).chain(servers)
+        });
+        let listeners = counters.listeners.iter_mut().map(|listener| &mut listener.rate);
+        let all = std::iter::once(&mut counters.process.rate).chain(listeners).chain(servers);
+        for (place, rate) in all.zip(rates.all()) {
+            *place = *rate;
+        }
+    }
+
+    fn counted(&self) -> impl Iterator<Item = &Counted<'static>> {
+        self.control.counted.iter()
+    }
+
+    fn of_workers(&self, number: impl Fn(&WorkerStats) -> u64) -> u64 {
+        self.counted().map(|counted| number(counted.worker)).sum()
+    }
+}
+
+/// What rates are taken of, in the order in which they are filled in.
+fn totals(counters: &Counters) -> Vec<u64> {
+    let servers = counters.pools.iter().flat_map(|pool| {
+        std::iter::once(pool.total).chain(pool.servers.iter().map(|server| server.total))
+    });
+    let listeners = counters.listeners.iter().map(|listener| listener.total);
+    std::iter::once(counters.process.accepted).chain(listeners).chain(servers).collect()
+}
+
+fn sum(ways: &[Counter; 2]) -> u64 {
+    ways.iter().map(Counter::read).sum()
+}
+
+fn algorithm(mapping: &Mapping) -> &'static str {
+    match mapping {
+        Mapping::Rendezvous1 { .. } => "source",
+        Mapping::RoundRobin => "roundrobin",
+        Mapping::LeastSessions => "leastconn",
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Numbers that differ from each other, so that a test sees which one stands where.
+    pub(in super::super) fn sample() -> Counters {
+        let server = |name: &str, weight, backup, base: u64| Server {
+            name: name.into(),
+            addr: "192.0.2.1:80".into(),
+            weight,
+            backup,
+            sessions: base,
+            most: base + 1,
+            total: base + 2,
+            bytes: [base + 3, base + 4],
+            connect_errors: base + 5,
+            redispatched: base + 6,
+            aborts: [base + 7, base + 8],
+            rate: Rate { now: base + 9, most: base + 10 },
+        };
+        Counters {
+            process: Process {
+                pid: 4242,
+                node: "quay".into(),
+                started: Duration::from_secs(1_700_000_000),
+                uptime: Duration::from_secs(90_061),
+                workers: 2,
+                max_sessions: 100,
+                descriptor_limit: 20_000,
+                descriptors_max: 500,
+                sessions: 7,
+                accepted: 70,
+                rate: Rate { now: 3, most: 30 },
+                engines: 6,
+                stopping: false,
+            },
+            listeners: vec![Listener {
+                name: "web".into(),
+                open: true,
+                sessions: 7,
+                most: 8,
+                limit: 100,
+                total: 70,
+                bytes: [700, 701],
+                rate: Rate { now: 3, most: 30 },
+            }],
+            pools: vec![Pool {
+                name: "echo".into(),
+                algorithm: "source",
+                sessions: 7,
+                most: 8,
+                total: 70,
+                rate: Rate { now: 3, most: 30 },
+                servers: vec![server("ws1", 2, false, 1_000), server("ws2", 1, true, 2_000)],
+            }],
+            worker_sessions: vec![3, 4],
+            copied: 1_400,
+            spliced: 1,
+            fallbacks: [1, 2, 3, 4],
+            ended: std::array::from_fn(|index| index as u64),
+            lost: 5,
+        }
+    }
+
+    // Goal: backups count when nobody else is left. Method: with and without the other one.
+    #[test]
+    fn backups_stand_in() {
+        let mut pool = sample().pools.remove(0);
+        assert_eq!((pool.usable(false), pool.usable(true), pool.weight()), (1, 1, 2));
+        pool.servers[0].weight = 0;
+        assert_eq!((pool.usable(false), pool.usable(true), pool.weight()), (0, 1, 1));
+        assert!(pool.is_up());
+        pool.servers[1].weight = 0;
+        assert!(!pool.is_up());
+    }
+
+    // Goal: a rate is found at the place whose total it was taken of. Method: as many of each.
+    #[test]
+    fn every_total_has_a_rate() {
+        assert_eq!(totals(&sample()), [70, 70, 70, 1_002, 2_002]);
+    }
+}
