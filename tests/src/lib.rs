@@ -11,7 +11,9 @@
 mod browser;
 mod config;
 mod folder;
+mod haproxy;
 mod herd;
+mod metrics;
 mod pattern;
 mod peer;
 mod process;
@@ -22,12 +24,15 @@ mod server;
 mod skip;
 pub mod sockets;
 mod usage;
+mod watched;
 mod websocket;
 
 pub use browser::Browser;
 pub use config::Config;
 pub use folder::Folder;
+pub use haproxy::Haproxy;
 pub use herd::{Count, Echo, herd};
+pub use metrics::Metrics;
 pub use pattern::Pattern;
 pub use peer::{Client, End, Peer, expect_reset, silence};
 pub use process::{
@@ -41,6 +46,7 @@ pub use server::{Blackhole, ClosedPort, Server, accept_any, fresh_address};
 pub use skip::{DESCRIPTORS, Need, all_there};
 pub use sockets::Timer;
 pub use usage::{Memory, Thread, memory, threads};
+pub use watched::{Page, Row, Watched, ask};
 pub use websocket::{Clients, EchoServer, Language};
 
 use std::time::{Duration, Instant};

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::haproxy::haproxy;
 use crate::process::descriptor_limit;
 use crate::program::nginx;
 use crate::ringbolt::binary;
@@ -38,6 +39,8 @@ pub enum Need {
     Redis,
     /// `iperf3`.
     Iperf,
+    /// HAProxy.
+    Haproxy,
 }
 
 impl Need {
@@ -67,6 +70,9 @@ impl Need {
             Self::Nginx => (!runs(nginx(), &["-v"])).then(|| "no nginx: scripts/setup".into()),
             Self::Redis => (!runs(Path::new("redis-server"), &["--version"]))
                 .then(|| "no redis-server: scripts/setup".into()),
+            Self::Haproxy => {
+                (!runs(haproxy(), &["-v"])).then(|| "no haproxy: scripts/setup".into())
+            }
             Self::Iperf => (!runs(Path::new("iperf3"), &["--version"]))
                 .then(|| "no iperf3: scripts/setup".into()),
         }

@@ -60,7 +60,7 @@ pub(crate) enum Command {
         #[arg(short, long, default_value = "/run/ringbolt/admin.sock")]
         socket: PathBuf,
         /// The command, such as: show stat
-        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        #[arg(required = true, trailing_var_arg = true)]
         command: Vec<String>,
     },
     /// Watch a running balancer (not available yet)

@@ -2,7 +2,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::process::Command;
 
-use ringbolt_tests::{Config, Folder, Pattern, Program, Ringbolt, finish, need, nginx};
+use ringbolt_tests::{Config, Folder, Pattern, Program, Ringbolt, Watched, finish, need, nginx};
 
 const LENGTH: usize = 1 << 30;
 
@@ -18,21 +18,31 @@ fn a_gibibyte_each_way() {
     write_original(&original);
     for splice in ["off", "always", "auto"] {
         let config = Config::new().pool(&format!("splice = \"{splice}\""));
-        let ringbolt = Ringbolt::start(&config.servers([server.address()]));
-        fetch(&ringbolt, &original);
+        let watched = Watched::start(config.servers([server.address()]));
+        let ringbolt = &watched.ringbolt;
+        fetch(ringbolt, &original);
         if splice != "auto" {
-            put(&ringbolt, &original, &server.folder().file("put"));
+            put(ringbolt, &original, &server.folder().file("put"));
         }
         ringbolt.wait_for_base();
-        relayed(&ringbolt, splice);
+        relayed(&watched, splice);
     }
 }
 
-/// What the balancer itself says about the way that the bytes went.
-///
-/// Nothing yet: it has no counters to be read. Once it serves `ringbolt_relay_bytes_total`, with
-/// `path` "copy" or "splice", this is the place to look at them.
-fn relayed(_ringbolt: &Ringbolt, _splice: &str) {}
+/// What the balancer itself says about the way that the bytes went. What was to be spliced may be
+/// copied now and then; the counters say so.
+fn relayed(watched: &Watched, splice: &str) {
+    let metrics = watched.metrics();
+    let by = |path| metrics.value(&format!("ringbolt_relay_bytes_total{{path=\"{path}\"}}"));
+    let fallbacks = metrics.sum("ringbolt_splice_fallback_total");
+    let times = if splice == "auto" { 1 } else { 2 };
+    assert!(by("copy") + by("splice") >= (times * LENGTH) as f64, "{metrics:?}");
+    if splice == "off" {
+        assert_eq!((by("splice"), fallbacks), (0.0, 0.0), "{metrics:?}");
+    } else if fallbacks == 0.0 {
+        assert!(by("splice") > by("copy"), "{metrics:?}");
+    }
+}
 
 /// nginx as one process, which touches nothing outside of its folder.
 fn web_server(address: std::net::SocketAddr, folder: &Folder) -> Command {

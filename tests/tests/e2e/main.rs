@@ -5,6 +5,8 @@
 
 /// A connection that says nothing for longer than a minute. It takes that long: first by its name.
 mod a_minute_of_silence;
+/// The runtime socket and `ringbolt ctl`.
+mod admin;
 /// The article's system: WebSocket echo servers in Python, clients in Python and Node.
 mod article;
 /// The article's client in a browser.
@@ -25,8 +27,12 @@ mod iperf;
 mod lifecycle;
 /// Bounds, and that everything comes back.
 mod limits;
+/// Counters: `/metrics` and `show stat` agree with what was sent.
+mod metrics;
 /// Supervisor, engine and workers, as the kernel sees them.
 mod processes;
+/// HTTP for machines: what is served, to whom, and that nobody is harmed by it.
+mod readiness;
 /// A session of Redis.
 mod redis;
 /// Bytes, ends and resets through a session.
