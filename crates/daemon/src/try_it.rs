@@ -7,10 +7,13 @@
 mod balancer;
 mod clients;
 mod failure;
+mod relayed;
 mod screen;
 mod servers;
 mod table;
 
+use std::cell::Cell;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,16 +21,19 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{interval, timeout};
 
 use balancer::Balancer;
 use clients::Clients;
 use failure::Failure;
+use relayed::Relayed;
 use screen::Screen;
 use servers::EchoServer;
 use table::{ClientRow, Moment, ServerRow, View};
 
+/// Between two questions to the balancer.
+const ASK_PERIOD: Duration = Duration::from_millis(500);
 /// Generous: `--once` takes less than a second.
 const ONCE_LIMIT: Duration = Duration::from_secs(60);
 
@@ -56,7 +62,8 @@ async fn show(port: u16, once: bool) -> Result<ExitCode, Failure> {
         () = stop.asked() => return Ok(ExitCode::SUCCESS),
     };
     let clients = Rc::new(Clients::of(balancer.address));
-    let mut demo = Demo { servers, balancer, clients };
+    let relayed = Rc::new(Cell::new(Relayed::default()));
+    let mut demo = Demo { servers, balancer, clients, relayed };
     let ended = if once { demo.once(&mut stop).await } else { demo.live(&mut stop).await };
     demo.balancer.stop().await;
     ended
@@ -67,6 +74,8 @@ struct Demo {
     servers: Vec<Rc<EchoServer>>,
     balancer: Balancer,
     clients: Rc<Clients>,
+    /// As the balancer told last.
+    relayed: Rc<Cell<Relayed>>,
 }
 
 impl Demo {
@@ -80,6 +89,7 @@ impl Demo {
             () = stop.asked() => Err(Failure::Interrupted),
             ended = self.balancer.ended() => Err(ended),
         };
+        self.ask_balancer().await;
         let mut view = self.view(Moment::Over);
         view.notes.extend(self.clients.troubles());
         // Who closed our output wants no table; the verdict is the exit code.
@@ -90,6 +100,7 @@ impl Demo {
     /// The clients stay and come back until somebody ends it.
     async fn live(&mut self, stop: &mut Stop) -> Result<ExitCode, Failure> {
         self.clients.clone().stay();
+        self.keep_asking_balancer();
         let mut screen = Screen::open();
         let mut ticks = interval(screen.period());
         let ended = loop {
@@ -104,9 +115,25 @@ impl Demo {
                 ended = self.balancer.ended() => break Err(ended),
             }
         };
+        self.ask_balancer().await;
         // Before the balancer stops, which resets the sessions: that is not their doing.
         let _ = screen.last(&self.view(Moment::Over));
         ended
+    }
+
+    async fn ask_balancer(&self) {
+        ask(&self.balancer.http, &self.relayed).await;
+    }
+
+    fn keep_asking_balancer(&self) {
+        let (http, relayed) = (self.balancer.http.clone(), self.relayed.clone());
+        spawn_local(async move {
+            let mut ticks = interval(ASK_PERIOD);
+            loop {
+                ticks.tick().await;
+                ask(&http, &relayed).await;
+            }
+        });
     }
 
     fn view(&self, moment: Moment) -> View {
@@ -128,8 +155,18 @@ impl Demo {
             servers: self.servers.iter().map(|server| ServerRow::from(&**server)).collect(),
             clients: self.clients.each.iter().map(client_row).collect(),
             round_trips: self.clients.round_trips(),
+            relayed: self.relayed.get(),
             notes: self.balancer.notes(),
         }
+    }
+}
+
+/// Which way the bytes went, from the balancer itself, once it has said where it can be asked.
+async fn ask(http: &Cell<Option<SocketAddr>>, relayed: &Cell<Relayed>) {
+    if let Some(http) = http.get()
+        && let Some(told) = relayed::ask(http).await
+    {
+        relayed.set(told);
     }
 }
 

@@ -25,6 +25,10 @@ fn once() {
     let shown = |line: &&str| line.contains("127.") && line.contains("ws");
     assert!(ended.stdout.lines().filter(shown).count() >= 3, "addresses in:\n{}", ended.stdout);
     assert!(ended.stdout.contains(&port), "the port in:\n{}", ended.stdout);
+    let by_path = ended.stdout.lines().find(|line| line.contains("copied and"));
+    let by_path = by_path.unwrap_or_else(|| panic!("bytes by path in:\n{}", ended.stdout));
+    let none = by_path.split_whitespace().any(|word| word == "0");
+    assert!(by_path.contains("MB spliced") && !none, "both ways are used: {by_path}");
 }
 
 /// Goal: on a terminal `try` shows its table until Ctrl-C, which ends it with 0 and leaves nobody.

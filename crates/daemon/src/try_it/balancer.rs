@@ -2,7 +2,7 @@
 //! What it is told stands in [`configuration`]; what it says is read to its end, and the part that
 //! is worth a reader's while kept. Not its supervisor: nothing here starts it again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -33,6 +33,8 @@ pub(crate) struct Balancer {
     child: Child,
     pub(crate) address: SocketAddr,
     pub(crate) pid: u32,
+    /// Where it serves its metrics, once it has said so.
+    pub(crate) http: Rc<Cell<Option<SocketAddr>>>,
     notes: Rc<RefCell<VecDeque<String>>>,
 }
 
@@ -58,9 +60,9 @@ impl Balancer {
             }
             Err(_) => return Err(Failure::NeverReady { said }),
         };
-        let notes = Rc::default();
-        spawn_local(listen(lines, Rc::clone(&notes)));
-        Ok(Self { child, address, pid, notes })
+        let (notes, http) = (Rc::default(), Rc::default());
+        spawn_local(listen(lines, Rc::clone(&notes), Rc::clone(&http)));
+        Ok(Self { child, address, pid, http, notes })
     }
 
     /// The last warnings and errors, the oldest first.
@@ -115,6 +117,7 @@ fn configuration<'a>(
         r#"[global]
 workers = {workers}
 log = "text"
+http = "127.0.0.1:0"
 
 [listener.web]
 bind = "127.0.0.1:{port}"
@@ -150,15 +153,27 @@ fn ready_address(line: &str) -> Option<SocketAddr> {
 }
 
 /// Reads to the end, so that the balancer never waits for us.
-async fn listen(mut lines: Split<BufReader<ChildStderr>>, notes: Rc<RefCell<VecDeque<String>>>) {
+async fn listen(
+    mut lines: Split<BufReader<ChildStderr>>,
+    notes: Rc<RefCell<VecDeque<String>>>,
+    http: Rc<Cell<Option<SocketAddr>>>,
+) {
     while let Ok(Some(line)) = lines.next_segment().await {
-        let Some(remark) = remark(&String::from_utf8_lossy(&line)) else { continue };
+        let line = String::from_utf8_lossy(&line);
+        http.set(http.get().or_else(|| http_address(&line)));
+        let Some(remark) = remark(&line) else { continue };
         let mut notes = notes.borrow_mut();
         if notes.len() == NOTES_MAX {
             notes.pop_front();
         }
         notes.push_back(remark);
     }
+}
+
+/// The address in the line that says that it serves.
+fn http_address(line: &str) -> Option<SocketAddr> {
+    let (_, fields) = line.split_once(" serving ")?;
+    fields.split(' ').find_map(|field| field.strip_prefix("http=")?.parse().ok())
 }
 
 /// What is worth showing of a line of the log: warnings and errors, without their time. A line
@@ -220,7 +235,10 @@ mod tests {
         assert_eq!(remark(log).unwrap(), "error: the engine died; the next one starts pid=8");
         let log = "2026-11-24T04:15:10.707127Z  WARN echo/ws1 could not be connected to times=1";
         assert_eq!(remark(log).unwrap(), "warning: echo/ws1 could not be connected to times=1");
-        assert_eq!(remark("2026-11-24T04:15:10.729171Z  INFO serving workers=1"), None);
+        let serving = "2026-11-24T04:15:10.729171Z  INFO serving workers=1 http=127.0.0.1:9180";
+        assert_eq!(remark(serving), None);
+        assert_eq!(http_address(serving), "127.0.0.1:9180".parse().ok());
+        assert_eq!(http_address(log), None);
         assert_eq!(remark(""), None);
         assert_eq!(remark("thread 'worker-0' panicked").unwrap(), "thread 'worker-0' panicked");
     }

@@ -37,6 +37,8 @@ const ONCE_VISITS: u32 = 4;
 const ONCE_MESSAGES: u32 = 5;
 /// Between two messages of a client that stays.
 const PACE: Duration = Duration::from_secs(1);
+/// Of the picture that ends each visit.
+const PICTURE_BYTES: usize = 1 << 20;
 /// Before a client whose session was lost comes back.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Nothing takes this long here, unless it never comes.
@@ -159,6 +161,7 @@ impl Clients {
             }
             sleep(pace).await;
         }
+        in_time(send_picture(&mut socket)).await?;
         in_time(close(&mut socket)).await
     }
 
@@ -199,6 +202,18 @@ async fn exchange(socket: &mut Socket, said: &str) -> Result<String, Trouble> {
     match text.split_once(": ") {
         Some((server, echoed)) if echoed == said => Ok(server.to_owned()),
         Some(_) | None => Err(Trouble::Altered(text.to_owned())),
+    }
+}
+
+/// Sends something large enough to be bulk; its echo has the server's name in front.
+async fn send_picture(socket: &mut Socket) -> Result<(), Trouble> {
+    let picture: Vec<u8> = (0..PICTURE_BYTES).map(|place| (place % 251) as u8).collect();
+    socket.send(Message::binary(picture.clone())).await?;
+    let echo = socket.next().await.ok_or(Trouble::Ended)??.into_data();
+    if echo.ends_with(&picture) {
+        Ok(())
+    } else {
+        Err(Trouble::Altered(format!("{} bytes that are no picture", echo.len())))
     }
 }
 

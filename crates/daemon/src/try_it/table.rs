@@ -4,6 +4,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use super::relayed::Relayed;
 use super::servers::EchoServer;
 
 /// All that is shown, at one moment.
@@ -15,6 +16,7 @@ pub(crate) struct View {
     pub(crate) servers: Vec<ServerRow>,
     pub(crate) clients: Vec<ClientRow>,
     pub(crate) round_trips: RoundTrips,
+    pub(crate) relayed: Relayed,
     /// Warnings, errors and whatever else went wrong.
     pub(crate) notes: Vec<String>,
 }
@@ -108,7 +110,6 @@ impl View {
 pub(crate) fn render(view: &View) -> Vec<Line> {
     let blank = Tone::Plain.line("");
     let mut lines = intro(view);
-    lines.push(blank.clone());
     lines.push(Tone::Heading.line(columns([
         "SERVER",
         "LIVE",
@@ -125,6 +126,7 @@ pub(crate) fn render(view: &View) -> Vec<Line> {
     lines.push(blank.clone());
     lines.push(verdict(view));
     lines.push(Tone::Plain.line(round_trips(view.round_trips)));
+    lines.push(Tone::Plain.line(by_path(view.relayed)));
     if view.moment == Moment::Live {
         lines.push(blank);
         lines.extend(invitation(view.balancer));
@@ -147,7 +149,7 @@ pub(crate) fn intro(view: &View) -> Vec<Line> {
         ),
         format!("servers   {}: WebSocket echo servers in this process{end}", names.join(", ")),
         format!(
-            "clients   {} demo clients, an address each: they talk, close and come back",
+            "clients   {} demo clients, an address each: they talk, send a picture, come back",
             view.clients.len()
         ),
     ]
@@ -193,6 +195,15 @@ fn round_trips(RoundTrips { messages, p50_us, p99_us }: RoundTrips) -> String {
         "{messages} messages through the balancer and back: p50 {}, p99 {}",
         time(p50_us),
         time(p99_us)
+    )
+}
+
+/// How the balancer moved the bytes, both ways together.
+fn by_path(Relayed { copied, spliced }: Relayed) -> String {
+    format!(
+        "{} copied and {} spliced: messages are copied, pictures are bulk",
+        bytes(copied),
+        bytes(spliced)
     )
 }
 
@@ -283,6 +294,7 @@ mod tests {
             servers: (1..=3).map(server).collect(),
             clients: (1..=8).map(client).collect(),
             round_trips: RoundTrips { messages: 1_000_000, p50_us: 112, p99_us: 1_234 },
+            relayed: Relayed { copied: 12_345_678, spliced: 1_234_567_890 },
             notes: Vec::new(),
         }
     }
@@ -353,6 +365,13 @@ mod tests {
         assert!(text(&render(&view)).contains("curl"));
         view.moment = Moment::Over;
         assert!(!text(&render(&view)).contains("curl"));
+    }
+
+    // Goal: bytes are shown by path. Method: the line.
+    #[test]
+    fn bytes_by_path() {
+        let shown = text(&render(&view()));
+        assert!(shown.contains("\n12 MB copied and 1.2 GB spliced: "), "{shown}");
     }
 
     // Goal: three digits at the most. Method: both sides of every border.
