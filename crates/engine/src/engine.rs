@@ -50,13 +50,15 @@ pub struct Control {
 }
 
 impl Control {
-    /// Asks every worker for what it has measured since it was last asked. `reply` is called once
-    /// for each, mostly on the worker's thread, so it must not wait.
-    pub fn collect_durations(&self, reply: impl FnOnce(Box<Durations>) + Clone + Send + 'static) {
-        let servers = self.snapshot.servers().count();
+    /// Asks every worker for what it has measured since it was last asked, in exchange for an empty
+    /// one. `reply` is called once for each, mostly on the worker's thread, so it must not wait.
+    pub fn collect_durations(
+        &self,
+        mut empty: impl FnMut() -> Box<Durations>,
+        reply: impl FnOnce(Box<Durations>) + Clone + Send + 'static,
+    ) {
         for mailbox in &*self.mailboxes {
-            let empty = Box::new(Durations::new(servers));
-            mailbox.hand_over(empty, Box::new(reply.clone()));
+            mailbox.hand_over(empty(), Box::new(reply.clone()));
         }
     }
 

@@ -19,6 +19,8 @@ const REST: Duration = Duration::from_millis(100);
 pub(super) struct Lengths {
     control: Control,
     sum: Rc<RefCell<Durations>>,
+    /// Empty ones to be exchanged: those that came last time.
+    spare: Rc<RefCell<Vec<Durations>>>,
     /// When the workers last answered. Locked while they are asked, so who comes meanwhile waits
     /// for the same answers.
     asked: Mutex<Option<Instant>>,
@@ -26,8 +28,8 @@ pub(super) struct Lengths {
 
 impl Lengths {
     pub(super) fn new(control: Control) -> Self {
-        let sum = Durations::new(control.snapshot.servers().count());
-        Self { control, sum: Rc::new(RefCell::new(sum)), asked: Mutex::new(None) }
+        let sum = Rc::new(RefCell::new(empty(&control)));
+        Self { control, sum, spare: Rc::default(), asked: Mutex::new(None) }
     }
 
     /// Asks the workers, if they were not asked just now, and shows what there is.
@@ -43,17 +45,24 @@ impl Lengths {
 
     async fn ask(&self) {
         let (sender, mut answers) = mpsc::unbounded_channel();
-        self.control.collect_durations(move |durations| {
+        let spare = || self.spare.borrow_mut().pop();
+        self.control.collect_durations(
+            || Box::new(spare().unwrap_or_else(|| empty(&self.control))),
             // The receiver waits until the last sender is gone.
-            let _ = sender.send(durations);
-        });
-        let sum = self.sum.clone();
+            move |durations| drop(sender.send(durations)),
+        );
+        let (sum, spare) = (self.sum.clone(), self.spare.clone());
         let adding = tokio_uring::spawn(async move {
-            while let Some(durations) = answers.recv().await {
-                sum.borrow_mut().add(&durations);
+            while let Some(mut durations) = answers.recv().await {
+                sum.borrow_mut().take_from(&mut durations);
+                spare.borrow_mut().push(*durations);
             }
         });
         // Too late is not too late: the task goes on.
         let _ = timeout(ANSWER_LIMIT, adding).await;
     }
+}
+
+fn empty(control: &Control) -> Durations {
+    Durations::new(control.snapshot.servers().count())
 }
