@@ -280,7 +280,11 @@ fn both_formats_are_well_formed() {
     let server = Server::listen();
     let watched = Watched::start(Config::new().servers([server.address()]));
     crate::session(&server, &watched.ringbolt);
-    wait_for_ended(&watched, 1.0);
+    // Workers are not asked for their histograms at every scrape.
+    until("the session is measured", || {
+        let measured = watched.metrics().value("ringbolt_session_seconds_count");
+        (measured == 1.0).then_some(())
+    });
     let plain = watched.get("/metrics");
     assert!(plain.head.contains("content-type: text/plain; version=0.0.4"), "{}", plain.head);
     let open = watched.request(
