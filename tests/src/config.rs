@@ -19,7 +19,7 @@ impl Config {
     #[allow(clippy::new_without_default)] // without servers it is no configuration yet
     pub fn new() -> Self {
         Self {
-            global: vec!["workers = 2".into()],
+            global: vec!["workers = 2".into()], // `workers` replaces it
             timeouts: Vec::new(),
             bind: "127.0.0.1:0".into(),
             listener: Vec::new(),
@@ -58,6 +58,12 @@ impl Config {
     /// Where the listener binds.
     pub fn bind(self, bind: &str) -> Self {
         Self { bind: bind.into(), ..self }
+    }
+
+    /// So many workers instead of two.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.global[0] = format!("workers = {workers}");
+        self
     }
 
     /// A line for the table `global`.

@@ -23,7 +23,9 @@ mod say;
 mod server;
 mod skip;
 pub mod sockets;
+mod trace;
 mod usage;
+mod user;
 mod watched;
 mod websocket;
 
@@ -37,7 +39,7 @@ pub use pattern::Pattern;
 pub use peer::{Client, End, Peer, expect_reset, silence};
 pub use process::{
     Signal, affinities, children, closes_on_exec, cpu, descriptor_limit, descriptor_names,
-    descriptors, ended, kill, pipes, raise_descriptor_limit, stopped,
+    descriptors, ended, ignores, kill, limit_descriptors, pipes, raise_descriptor_limit, stopped,
 };
 pub use program::{Program, nginx};
 pub use ringbolt::{Ended, Ringbolt, binary, command, finish};
@@ -45,7 +47,9 @@ pub use say::say;
 pub use server::{Blackhole, ClosedPort, Server, accept_any, fresh_address};
 pub use skip::{DESCRIPTORS, Need, all_there};
 pub use sockets::Timer;
-pub use usage::{Memory, Thread, memory, threads};
+pub use trace::{Call, Traced};
+pub use usage::{Memory, Thread, memory, threads, until_asleep};
+pub use user::User;
 pub use watched::{Page, Row, Watched, ask};
 pub use websocket::{Clients, EchoServer, Language};
 

@@ -155,6 +155,24 @@ impl Peer {
         }
     }
 
+    /// Lets its kernel keep only so many bytes that the other side has not acknowledged, about.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel refuses.
+    pub fn send_buffer(&self, bytes: usize) {
+        SockRef::from(&self.stream).set_send_buffer_size(bytes).expect("a live socket");
+    }
+
+    /// Sends without pauses, whatever congestion control is the machine's own. Every kernel has this.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel refuses.
+    pub fn never_pace(&self) {
+        SockRef::from(&self.stream).set_tcp_congestion(b"reno").expect("a live socket");
+    }
+
     /// Sends what the connection takes at once and says how much that was; 0 when it is full.
     ///
     /// # Panics
@@ -169,6 +187,18 @@ impl Peer {
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
             Err(error) => panic!("sending: {error}"),
         }
+    }
+
+    /// Receives what is there, up to `most` bytes, and waits for the first; nothing at the end.
+    ///
+    /// # Panics
+    ///
+    /// When nothing comes, or a reset.
+    pub fn receive_some(&mut self, most: usize) -> Vec<u8> {
+        let mut bytes = vec![0; most];
+        let length = self.stream.read(&mut bytes).expect("bytes or an end");
+        bytes.truncate(length);
+        bytes
     }
 
     /// Receives exactly `length` bytes.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Command;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
@@ -83,6 +84,18 @@ pub fn affinities(pid: u32) -> Vec<String> {
     allowed.collect()
 }
 
+/// Whether a process ignores a signal.
+///
+/// # Panics
+///
+/// When there is no such process.
+pub fn ignores(pid: u32, signal: Signal) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("proc(5)");
+    let mask = u64::from_str_radix(mask.trim(), 16).expect("a mask");
+    mask & (1 << (signal as i32 - 1)) != 0
+}
+
 /// Whether a process is gone, or only waits for its parent to notice.
 pub fn ended(pid: u32) -> bool {
     stat(pid).is_none_or(|fields| matches!(fields[0].as_str(), "Z" | "X"))
@@ -130,6 +143,17 @@ pub fn kill(pid: u32, signal: Signal) {
 /// When the kernel does not tell.
 pub fn descriptor_limit() -> u64 {
     getrlimit(Resource::RLIMIT_NOFILE).expect("limits can be read").1
+}
+
+/// Limits the descriptors that a process started here may open from now on.
+///
+/// # Panics
+///
+/// When `prlimit` is missing or refuses.
+pub fn limit_descriptors(pid: u32, limit: u64) {
+    let (pid, limit) = (format!("--pid={pid}"), format!("--nofile={limit}:"));
+    let status = Command::new("prlimit").args([pid, limit]).status().expect("prlimit runs");
+    assert!(status.success(), "prlimit: {status}");
 }
 
 /// Raises the limit of open descriptors to what is allowed, for this process and those it starts,

@@ -48,6 +48,15 @@ impl Server {
         Self { listener }
     }
 
+    /// Gives its connections a receive buffer of so many bytes, which also ends its growth.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel refuses.
+    pub fn receive_buffer(&self, bytes: usize) {
+        SockRef::from(&self.listener).set_recv_buffer_size(bytes).expect("a live socket");
+    }
+
     /// Where it listens.
     ///
     /// # Panics

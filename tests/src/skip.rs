@@ -27,6 +27,10 @@ pub enum Need {
     Node,
     /// `strace`, allowed to trace.
     Strace,
+    /// `prlimit`, which changes the limits of a running process.
+    Prlimit,
+    /// `setpriv`, allowed to become another user, and `perl`, which opens many pipes as that user.
+    OtherUser,
     /// `script`, which runs a program on a terminal of its own.
     Script,
     /// Chromium, which runs without a window.
@@ -60,6 +64,10 @@ impl Need {
             .then(|| "no Node with ws: scripts/setup".into()),
             Self::Strace => (!runs(Path::new("strace"), &["-o", "/dev/null", "true"]))
                 .then(|| "no strace that may trace: scripts/setup".into()),
+            Self::Prlimit => (!runs(Path::new("prlimit"), &["--version"]))
+                .then(|| "no prlimit (util-linux): scripts/setup".into()),
+            Self::OtherUser => (!runs(Path::new("setpriv"), &["--reuid=65534", "perl", "-e", "0"]))
+                .then(|| "no perl under setpriv (util-linux): scripts/setup, and root".into()),
             Self::Script => (!runs(Path::new("script"), &["--version"]))
                 .then(|| "no script (bsdutils): scripts/setup".into()),
             Self::Chromium => (!runs(Path::new("chromium"), &["--version"]))

@@ -2,6 +2,12 @@
 
 use std::fs;
 
+use crate::until;
+
+/// Looks in a row, 2 ms apart, for which a thread must not have run to count as asleep: longer than
+/// a machine that is merely busy keeps one waiting that wants to run.
+const LOOKS: u32 = 150;
+
 /// The memory of a process in bytes, each shared page divided by the number of those who share it
 /// (Pss in proc(5)), so that the sum over processes counts every page once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +54,8 @@ pub fn memory(pid: u32) -> Memory {
 /// What a thread has used since it began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thread {
+    /// Its number, which is a process's pid for the first.
+    pub number: u32,
     /// Its name.
     pub name: String,
     /// Whether it waits for something.
@@ -74,7 +82,9 @@ pub fn threads(pid: u32, name: &str) -> Vec<Thread> {
             let status = read("status");
             let schedstat = read("schedstat");
             let running = schedstat.split(' ').next().expect("three numbers");
+            let number = folder.file_name().and_then(|name| name.to_str()?.parse().ok());
             Thread {
+                number: number.expect("a number"),
                 name: read("comm").trim_end().to_owned(),
                 asleep: value(&status, "State:").starts_with('S'),
                 voluntary_switches: field(&status, "voluntary_ctxt_switches:"),
@@ -86,6 +96,23 @@ pub fn threads(pid: u32, name: &str) -> Vec<Thread> {
         .collect();
     threads.sort_by(|one, other| one.name.cmp(&other.name));
     threads
+}
+
+/// Waits until the workers of an engine have slept for a while without a break. One that spins never
+/// does: it runs or wants to. One that wakes up a last time, for an acknowledgement, is waited for.
+///
+/// # Panics
+///
+/// When they do not come to rest.
+pub fn until_asleep(engine: u32) {
+    let (mut before, mut looks) = (Vec::new(), 0);
+    until("the workers sleep", || {
+        let now = threads(engine, "worker-");
+        let rested = now == before && now.iter().all(|worker| worker.asleep);
+        looks = if rested { looks + 1 } else { 0 };
+        before = now;
+        (looks == LOOKS && !before.is_empty()).then_some(())
+    });
 }
 
 /// What stands behind `key` at the start of a line.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{BOUND, Client, Config, End, Folder, Metrics, Ringbolt};
+use crate::{BOUND, Client, Config, End, Folder, Metrics, Ringbolt, User, binary};
 
 /// A running `ringbolt run` with `global.http` and `global.admin`.
 #[derive(Debug)]
@@ -39,15 +40,28 @@ impl Watched {
     }
 
     /// Starts one whose configuration ends with `more`.
+    pub fn start_with(config: Config, more: &str) -> Self {
+        Self::start_by(Command::new(binary()), Folder::new(), config, more)
+    }
+
+    /// Starts one that runs as another user, who owns the folder of its socket. That user need not
+    /// be allowed to go where the binary was built.
     ///
     /// # Panics
     ///
-    /// When it does not say where it serves HTTP.
-    pub fn start_with(config: Config, more: &str) -> Self {
+    /// When there is no room for a copy of the binary.
+    pub fn start_as(user: User, config: Config) -> Self {
         let folder = Folder::new();
+        let copy = folder.file("ringbolt");
+        std::fs::copy(binary(), &copy).expect("a temporary file");
+        user.take(&folder);
+        Self::start_by(user.command(copy), folder, config, "")
+    }
+
+    fn start_by(command: Command, folder: Folder, config: Config, more: &str) -> Self {
         let config = config.global("http = \"127.0.0.1:0\"").global("log = \"json\"");
         let config = config.global(&format!("admin = \"{}\"", folder.file("admin.sock")));
-        let ringbolt = Ringbolt::start_text(&format!("{}{more}", config.text()));
+        let ringbolt = Ringbolt::start_by(command, &format!("{}{more}", config.text()));
         let line: Value = serde_json::from_str(&ringbolt.line_with("\"http\"")).expect("JSON");
         let http = line["http"].as_str().and_then(|address| address.parse().ok());
         Self { ringbolt, http: http.expect("an address"), folder }
