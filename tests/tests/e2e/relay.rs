@@ -1,63 +1,38 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ringbolt_tests::{Client, Config, End, Pattern, Peer, Ringbolt, Server, need, sockets, until};
+use ringbolt_tests::{Client, End, Peer, Ringbolt, Server, need, sockets, until};
 
-const UP: Pattern = Pattern { seed: 1 };
-const DOWN: Pattern = Pattern { seed: 2 };
-
-/// A balancer before one server that the test plays.
-struct Path {
-    ringbolt: Ringbolt,
-    server: Server,
-}
-
-impl Path {
-    fn new() -> Self {
-        let server = Server::listen();
-        // No timeout may look like the passing on of an end or a reset.
-        let config = Config::new().timeouts("idle = \"off\"").timeouts("fin = \"1h\"");
-        let ringbolt = Ringbolt::start(&config.servers([server.address()]));
-        Self { ringbolt, server }
-    }
-
-    /// One session: the client's end and the server's.
-    fn session(&self) -> (Peer, Peer) {
-        self.session_of(Client::default())
-    }
-
-    fn session_of(&self, client: Client) -> (Peer, Peer) {
-        (client.connect(self.ringbolt.address()), self.server.accept())
-    }
-}
+use crate::path::{DOWN, Path, UP};
 
 /// Goal: bytes arrive as they were sent, both ways at once, then both ends. Method: position-coded
 /// streams of many lengths, around the sizes of segments, buffers and pipes.
 #[test]
 fn bytes_of_any_length_cross_both_ways() {
     need!(Binary);
-    let path = Path::new();
-    let lengths = [
-        1, 2, 125, 126, 1_448, 4_095, 4_096, 16_383, 16_384, 16_385, 32_768, 65_535, 65_536,
-        65_537, 262_144, 1_048_576, 5_000_000,
-    ];
-    for length in lengths {
-        let (mut client, mut server) = path.session();
-        std::thread::scope(|scope| {
-            let (mut sending, mut answering) = (client.other(), server.other());
-            scope.spawn(move || {
-                sending.send_pattern(UP, 0, length);
-                sending.finish();
+    for path in Path::both_ways() {
+        let lengths = [
+            1, 2, 125, 126, 1_448, 4_095, 4_096, 16_383, 16_384, 16_385, 32_768, 65_535, 65_536,
+            65_537, 262_144, 1_048_576, 5_000_000,
+        ];
+        for length in lengths {
+            let (mut client, mut server) = path.session();
+            std::thread::scope(|scope| {
+                let (mut sending, mut answering) = (client.other(), server.other());
+                scope.spawn(move || {
+                    sending.send_pattern(UP, 0, length);
+                    sending.finish();
+                });
+                scope.spawn(move || {
+                    answering.send_pattern(DOWN, 0, length);
+                    answering.finish();
+                });
+                let receiving = scope.spawn(|| server.receive_pattern(UP, 0, length));
+                client.receive_pattern(DOWN, 0, length);
+                receiving.join().expect("the server gets its stream");
             });
-            scope.spawn(move || {
-                answering.send_pattern(DOWN, 0, length);
-                answering.finish();
-            });
-            let receiving = scope.spawn(|| server.receive_pattern(UP, 0, length));
-            client.receive_pattern(DOWN, 0, length);
-            receiving.join().expect("the server gets its stream");
-        });
-        assert_eq!(server.end(), End::Fin, "of {length} bytes");
-        assert_eq!(client.end(), End::Fin, "of {length} bytes");
+            assert_eq!(server.end(), End::Fin, "of {length} bytes");
+            assert_eq!(client.end(), End::Fin, "of {length} bytes");
+        }
     }
 }
 
@@ -66,24 +41,25 @@ fn bytes_of_any_length_cross_both_ways() {
 #[test]
 fn small_pieces_cross() {
     need!(Binary);
-    let path = Path::new();
-    let (mut client, mut server) = path.session();
-    std::thread::scope(|scope| {
-        let sender = scope.spawn(move || {
-            let mut position = 0;
-            for piece in 0..20_000 {
-                let length = 1 + piece * 7 % 61;
-                client.send(&UP.bytes(position, length));
-                position += length;
-            }
-            client.finish();
-            position
+    for path in Path::both_ways() {
+        let (mut client, mut server) = path.session();
+        std::thread::scope(|scope| {
+            let sender = scope.spawn(move || {
+                let mut position = 0;
+                for piece in 0..20_000 {
+                    let length = 1 + piece * 7 % 61;
+                    client.send(&UP.bytes(position, length));
+                    position += length;
+                }
+                client.finish();
+                position
+            });
+            let (bytes, end) = server.receive_all();
+            UP.check(0, &bytes);
+            assert_eq!(end, End::Fin);
+            assert_eq!(sender.join().expect("the sender sends"), bytes.len());
         });
-        let (bytes, end) = server.receive_all();
-        UP.check(0, &bytes);
-        assert_eq!(end, End::Fin);
-        assert_eq!(sender.join().expect("the sender sends"), bytes.len());
-    });
+    }
 }
 
 /// Goal: a reader that stalls holds up nobody else, and loses nothing. Method: 64 MiB, more than all
@@ -93,25 +69,26 @@ fn small_pieces_cross() {
 fn a_stalled_reader_stalls_only_itself() {
     need!(Binary);
     const LENGTH: usize = 64 << 20;
-    let path = Path::new();
-    let (mut slow, mut pushing) = path.session_of(Client::default().receive_buffer(16 * 1024));
-    let (mut client, mut server) = path.session();
-    let sent = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            pushing.send_pattern(DOWN, 0, LENGTH);
-            pushing.finish();
-            sent.store(true, Ordering::SeqCst);
+    for path in Path::both_ways() {
+        let (mut slow, mut pushing) = path.session_of(Client::default().receive_buffer(16 * 1024));
+        let (mut client, mut server) = path.session();
+        let sent = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                pushing.send_pattern(DOWN, 0, LENGTH);
+                pushing.finish();
+                sent.store(true, Ordering::SeqCst);
+            });
+            // By now the reader has something to read, and does not.
+            until("the slow client has bytes waiting", || (!slow.silent()).then_some(()));
+            for _ in 0..500 {
+                client.exchange(&mut server);
+            }
+            assert!(!sent.load(Ordering::SeqCst), "64 MiB were swallowed somewhere");
+            slow.receive_pattern(DOWN, 0, LENGTH);
         });
-        // By now the reader has something to read, and does not.
-        until("the slow client has bytes waiting", || (!slow.silent()).then_some(()));
-        for _ in 0..500 {
-            client.exchange(&mut server);
-        }
-        assert!(!sent.load(Ordering::SeqCst), "64 MiB were swallowed somewhere");
-        slow.receive_pattern(DOWN, 0, LENGTH);
-    });
-    assert_eq!(slow.end(), End::Fin);
+        assert_eq!(slow.end(), End::Fin);
+    }
 }
 
 /// Goal: the same towards the server. Method: as above, the other way, with 8 stalled sessions.
@@ -119,29 +96,30 @@ fn a_stalled_reader_stalls_only_itself() {
 fn stalled_servers_stall_only_themselves() {
     need!(Binary);
     const LENGTH: usize = 64 << 20;
-    let path = Path::new();
-    let stalled: Vec<_> = (0..8).map(|_| path.session()).collect();
-    let (mut client, mut server) = path.session();
-    std::thread::scope(|scope| {
-        let mut servers = Vec::new();
-        for (mut pushing, server) in stalled {
-            servers.push(server);
-            scope.spawn(move || {
-                pushing.send_pattern(UP, 0, LENGTH);
-                pushing.finish();
-            });
-        }
-        for server in &servers {
-            until("a stalled server has bytes waiting", || (!server.silent()).then_some(()));
-        }
-        for _ in 0..500 {
-            client.exchange(&mut server);
-        }
-        for mut server in servers {
-            server.receive_pattern(UP, 0, LENGTH);
-            assert_eq!(server.end(), End::Fin);
-        }
-    });
+    for path in Path::both_ways() {
+        let stalled: Vec<_> = (0..8).map(|_| path.session()).collect();
+        let (mut client, mut server) = path.session();
+        std::thread::scope(|scope| {
+            let mut servers = Vec::new();
+            for (mut pushing, server) in stalled {
+                servers.push(server);
+                scope.spawn(move || {
+                    pushing.send_pattern(UP, 0, LENGTH);
+                    pushing.finish();
+                });
+            }
+            for server in &servers {
+                until("a stalled server has bytes waiting", || (!server.silent()).then_some(()));
+            }
+            for _ in 0..500 {
+                client.exchange(&mut server);
+            }
+            for mut server in servers {
+                server.receive_pattern(UP, 0, LENGTH);
+                assert_eq!(server.end(), End::Fin);
+            }
+        });
+    }
 }
 
 /// Goal: a half-close of the client is a half-close at the server. Method: the client ends, then the
@@ -149,15 +127,16 @@ fn stalled_servers_stall_only_themselves() {
 #[test]
 fn the_client_ends_first() {
     need!(Binary);
-    let path = Path::new();
-    let (mut client, mut server) = path.session();
-    client.send(b"question");
-    client.finish();
-    assert_eq!(server.receive_all(), (b"question".to_vec(), End::Fin));
-    server.send_pattern(DOWN, 0, 1_000_000);
-    server.finish();
-    client.receive_pattern(DOWN, 0, 1_000_000);
-    assert_eq!(client.end(), End::Fin);
+    for path in Path::both_ways() {
+        let (mut client, mut server) = path.session();
+        client.send(b"question");
+        client.finish();
+        assert_eq!(server.receive_all(), (b"question".to_vec(), End::Fin));
+        server.send_pattern(DOWN, 0, 1_000_000);
+        server.finish();
+        client.receive_pattern(DOWN, 0, 1_000_000);
+        assert_eq!(client.end(), End::Fin);
+    }
 }
 
 /// Goal: a half-close of the server is a half-close at the client. Method: the server ends, then the
@@ -165,15 +144,16 @@ fn the_client_ends_first() {
 #[test]
 fn the_server_ends_first() {
     need!(Binary);
-    let path = Path::new();
-    let (mut client, mut server) = path.session();
-    server.send(b"greeting");
-    server.finish();
-    assert_eq!(client.receive_all(), (b"greeting".to_vec(), End::Fin));
-    client.send_pattern(UP, 0, 1_000_000);
-    client.finish();
-    server.receive_pattern(UP, 0, 1_000_000);
-    assert_eq!(server.end(), End::Fin);
+    for path in Path::both_ways() {
+        let (mut client, mut server) = path.session();
+        server.send(b"greeting");
+        server.finish();
+        assert_eq!(client.receive_all(), (b"greeting".to_vec(), End::Fin));
+        client.send_pattern(UP, 0, 1_000_000);
+        client.finish();
+        server.receive_pattern(UP, 0, 1_000_000);
+        assert_eq!(server.end(), End::Fin);
+    }
 }
 
 /// Goal: a reset is passed on as a reset, never as an end, from either side, also after the other
@@ -181,27 +161,27 @@ fn the_server_ends_first() {
 #[test]
 fn resets_stay_resets() {
     need!(Binary);
-    let path = Path::new();
+    for path in Path::both_ways() {
+        let (client, mut server) = path.session();
+        client.reset();
+        assert_eq!(server.end(), End::Reset);
 
-    let (client, mut server) = path.session();
-    client.reset();
-    assert_eq!(server.end(), End::Reset);
+        let (mut client, server) = path.session();
+        server.reset();
+        assert_eq!(client.end(), End::Reset);
 
-    let (mut client, server) = path.session();
-    server.reset();
-    assert_eq!(client.end(), End::Reset);
+        let (client, mut server) = path.session();
+        client.finish();
+        assert_eq!(server.end(), End::Fin);
+        client.reset();
+        server.reset_after_fin();
 
-    let (client, mut server) = path.session();
-    client.finish();
-    assert_eq!(server.end(), End::Fin);
-    client.reset();
-    server.reset_after_fin();
-
-    let (mut client, server) = path.session();
-    server.finish();
-    assert_eq!(client.end(), End::Fin);
-    server.reset();
-    client.reset_after_fin();
+        let (mut client, server) = path.session();
+        server.finish();
+        assert_eq!(client.end(), End::Fin);
+        server.reset();
+        client.reset_after_fin();
+    }
 }
 
 /// Goal: what was received before a reset is delivered before the reset, however late the client
@@ -211,15 +191,16 @@ fn resets_stay_resets() {
 fn bytes_before_a_reset_are_delivered() {
     need!(Binary);
     const LENGTH: usize = 200_000;
-    let path = Path::new();
-    let (mut client, mut server) = path.session();
-    server.send_pattern(DOWN, 0, LENGTH);
-    wait_until_sent(&server);
-    server.reset();
-    let (bytes, end) = client.receive_all();
-    assert_eq!(bytes.len(), LENGTH);
-    DOWN.check(0, &bytes);
-    assert_eq!(end, End::Reset);
+    for path in Path::both_ways() {
+        let (mut client, mut server) = path.session();
+        server.send_pattern(DOWN, 0, LENGTH);
+        wait_until_sent(&server);
+        server.reset();
+        let (bytes, end) = client.receive_all();
+        assert_eq!(bytes.len(), LENGTH);
+        DOWN.check(0, &bytes);
+        assert_eq!(end, End::Reset);
+    }
 }
 
 /// Goal: a stream that is cut while its reader is behind ends with a reset after a true beginning,
@@ -228,19 +209,20 @@ fn bytes_before_a_reset_are_delivered() {
 #[test]
 fn a_cut_stream_is_not_a_complete_one() {
     need!(Binary);
-    let path = Path::new();
-    let (mut client, mut server) = path.session_of(Client::default().receive_buffer(64 * 1024));
-    let mut pushed = 0;
-    until("the server's kernel is full", || {
-        let taken = server.send_some(&DOWN.bytes(pushed, 65_536));
-        pushed += taken;
-        (taken == 0).then_some(())
-    });
-    server.reset();
-    let (bytes, end) = client.receive_all();
-    DOWN.check(0, &bytes);
-    assert!(!bytes.is_empty() && bytes.len() <= pushed, "{} of {pushed}", bytes.len());
-    assert_eq!(end, End::Reset);
+    for path in Path::both_ways() {
+        let (mut client, mut server) = path.session_of(Client::default().receive_buffer(64 * 1024));
+        let mut pushed = 0;
+        until("the server's kernel is full", || {
+            let taken = server.send_some(&DOWN.bytes(pushed, 65_536));
+            pushed += taken;
+            (taken == 0).then_some(())
+        });
+        server.reset();
+        let (bytes, end) = client.receive_all();
+        DOWN.check(0, &bytes);
+        assert!(!bytes.is_empty() && bytes.len() <= pushed, "{} of {pushed}", bytes.len());
+        assert_eq!(end, End::Reset);
+    }
 }
 
 /// Goal: a server that closes with unread input resets; its last words arrive before. Method: it
@@ -248,14 +230,15 @@ fn a_cut_stream_is_not_a_complete_one() {
 #[test]
 fn last_words_before_a_reset_arrive() {
     need!(Binary);
-    let path = Path::new();
-    let (mut client, mut server) = path.session();
-    client.send(b"too long a request");
-    until("the request is there", || (!server.silent()).then_some(()));
-    server.send(b"413");
-    wait_until_sent(&server);
-    drop(server);
-    assert_eq!(client.receive_all(), (b"413".to_vec(), End::Reset));
+    for path in Path::both_ways() {
+        let (mut client, mut server) = path.session();
+        client.send(b"too long a request");
+        until("the request is there", || (!server.silent()).then_some(()));
+        server.send(b"413");
+        wait_until_sent(&server);
+        drop(server);
+        assert_eq!(client.receive_all(), (b"413".to_vec(), End::Reset));
+    }
 }
 
 /// Goal: a client that says something and leaves is heard. Method: 5 bytes and close at once; 50
@@ -263,13 +246,14 @@ fn last_words_before_a_reset_arrive() {
 #[test]
 fn five_bytes_and_gone() {
     need!(Binary);
-    let path = Path::new();
-    for _ in 0..50 {
-        let mut client = Client::default().connect(path.ringbolt.address());
-        client.send(b"hello");
-        drop(client);
-        let mut server = path.server.accept();
-        assert_eq!(server.receive_all(), (b"hello".to_vec(), End::Fin));
+    for path in Path::both_ways() {
+        for _ in 0..50 {
+            let mut client = Client::default().connect(path.ringbolt().address());
+            client.send(b"hello");
+            drop(client);
+            let mut server = path.server.accept();
+            assert_eq!(server.receive_all(), (b"hello".to_vec(), End::Fin));
+        }
     }
 }
 
@@ -277,10 +261,11 @@ fn five_bytes_and_gone() {
 #[test]
 fn servers_may_speak_first() {
     need!(Binary);
-    let path = Path::new();
-    let (mut client, mut server) = path.session();
-    server.send(b"220 ready");
-    assert_eq!(client.receive(9), b"220 ready");
+    for path in Path::both_ways() {
+        let (mut client, mut server) = path.session();
+        server.send(b"220 ready");
+        assert_eq!(client.receive(9), b"220 ready");
+    }
 }
 
 /// Goal: urgent data is neither lost nor a false end. Method: two bytes, an urgent one, two bytes
@@ -288,18 +273,19 @@ fn servers_may_speak_first() {
 #[test]
 fn urgent_data_stays_in_line() {
     need!(Binary);
-    let path = Path::new();
-    let send = |from: &mut Peer| {
-        from.send(b"ab");
-        from.send_urgent(b'!');
-        from.send(b"cd");
-        from.finish();
-    };
-    let (mut client, mut server) = path.session();
-    send(&mut client);
-    assert_eq!(server.receive_all(), (b"ab!cd".to_vec(), End::Fin));
-    send(&mut server);
-    assert_eq!(client.receive_all(), (b"ab!cd".to_vec(), End::Fin));
+    for path in Path::both_ways() {
+        let send = |from: &mut Peer| {
+            from.send(b"ab");
+            from.send_urgent(b'!');
+            from.send(b"cd");
+            from.finish();
+        };
+        let (mut client, mut server) = path.session();
+        send(&mut client);
+        assert_eq!(server.receive_all(), (b"ab!cd".to_vec(), End::Fin));
+        send(&mut server);
+        assert_eq!(client.receive_all(), (b"ab!cd".to_vec(), End::Fin));
+    }
 }
 
 /// Goal: a listener on several addresses serves all of them, and `[::]` is IPv6 only. Method: one
