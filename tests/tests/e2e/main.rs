@@ -11,6 +11,8 @@ mod admin;
 mod article;
 /// The article's client in a browser.
 mod browser;
+/// The system calls of a worker: how many, and which.
+mod calls;
 /// `ringbolt check`, and what `run` refuses.
 mod check;
 /// Which server a session gets when servers refuse or do not answer.
@@ -29,6 +31,10 @@ mod lifecycle;
 mod limits;
 /// Counters: `/metrics` and `show stat` agree with what was sent.
 mod metrics;
+/// A balancer before a server, for the tests of bytes.
+mod path;
+/// Few pipes, lent for a turn, and never shared by two streams.
+mod pipes;
 /// Supervisor, engine and workers, as the kernel sees them.
 mod processes;
 /// HTTP for machines: what is served, to whom, and that nobody is harmed by it.
@@ -37,6 +43,8 @@ mod readiness;
 mod redis;
 /// Bytes, ends and resets through a session.
 mod relay;
+/// Bulk through pipes.
+mod splice;
 /// Idle, half-closed, keepalive.
 mod timeouts;
 /// `ringbolt try`.
