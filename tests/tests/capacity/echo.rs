@@ -30,9 +30,15 @@ impl EchoProcess {
 
     /// Waits until it has exactly so many connections, beside the socket that it listens on.
     pub(crate) fn wait_for_connections(&self, count: usize) {
+        let mut last = 0;
         until(&format!("{count} connections at the server"), || {
             let names = descriptor_names(self.child.id()).into_values();
             let sockets = names.filter(|name| name.starts_with("socket:")).count();
+            if sockets != last {
+                // Shown by the test runner when the test fails.
+                println!("{sockets} sockets at the server, where {} are expected", count + 1);
+                last = sockets;
+            }
             (sockets == count + 1).then_some(())
         });
     }
