@@ -98,8 +98,9 @@ pub fn threads(pid: u32, name: &str) -> Vec<Thread> {
     threads
 }
 
-/// Waits until the workers of an engine have slept for a while without a break. One that spins never
-/// does: it runs or wants to. One that wakes up a last time, for an acknowledgement, is waited for.
+/// Waits until the workers of an engine have slept for a while without a break. One that spins
+/// never does: it runs or wants to. One that wakes up a last time, for an acknowledgement, is
+/// waited for.
 ///
 /// # Panics
 ///

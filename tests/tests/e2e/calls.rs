@@ -49,8 +49,8 @@ fn bytes<'c>(calls: impl Iterator<Item = &'c Call>) -> u64 {
 }
 
 /// Goal: to be connected, served and closed takes no call that could wait, beside the one of the
-/// ring: accept, connect, poll, timers and close go through it. Method: all calls of the worker while
-/// 100 sessions come and go, one after the other.
+/// ring: accept, connect, poll, timers and close go through it. Method: all calls of the worker
+/// while 100 sessions come and go, one after the other.
 #[test]
 fn sessions_come_and_go_through_the_ring() {
     need!(Binary, Descriptors, Strace);
@@ -72,8 +72,9 @@ fn sessions_come_and_go_through_the_ring() {
 }
 
 /// Goal: a small message costs one wait, one receive that finds it, one at most that finds nothing,
-/// and one send. Method: all calls of the worker for 100 round trips of each of 4 sessions, one after
-/// the other.
+/// and one send. Method: all calls of the worker for 100 round trips of each of 4 sessions, one
+/// after the other. The second receive is there because the ring tells of urgent data whenever a
+/// socket wakes it up.
 #[test]
 fn a_message_is_received_and_sent_once() {
     need!(Binary, Strace);
@@ -122,8 +123,9 @@ fn bulk_is_spliced() {
     }
 }
 
-/// Goal: by itself a session copies messages, splices bulk, and copies messages again, each direction
-/// for itself. Method: the worker's calls for messages, for 32 MiB, for messages, and for bulk again.
+/// Goal: by itself a session copies messages, splices bulk, and copies messages again, each
+/// direction for itself. Method: the worker's calls for messages, for 32 MiB, for messages, and for
+/// bulk again.
 #[test]
 fn auto_goes_over_to_splice_and_comes_back() {
     need!(Binary, Strace);

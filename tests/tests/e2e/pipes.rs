@@ -114,8 +114,8 @@ fn fill(path: &Path, streams: &mut [Stream]) {
 }
 
 /// Goal: more slow receivers than pipes: the others are copied to, and nothing is lost. Method: 70
-/// streams to one worker, both directions, receivers that do not read; then they read all. Every pipe
-/// is lent meanwhile, and there are no more of them; afterwards they are kept for others.
+/// streams to one worker, both directions, receivers that do not read; then they read all. Every
+/// pipe is lent meanwhile, and there are no more of them; afterwards they are kept for others.
 #[test]
 fn more_slow_receivers_than_pipes() {
     need!(Binary);
@@ -144,8 +144,8 @@ fn small_pipes_are_not_used() {
 }
 
 /// Goal: when no descriptor is left for a pipe, bytes are copied, and spliced again when there are
-/// some. Method: the engine's limit is lowered below what it has open; bulk; the limit is as before,
-/// more bulk.
+/// some. Method: the engine's limit is lowered below what it has open; bulk; the limit is as
+/// before, more bulk.
 #[test]
 fn no_descriptor_for_a_pipe() {
     need!(Binary, Prlimit);
@@ -156,8 +156,8 @@ fn no_descriptor_for_a_pipe() {
     carry_without_pipes_then_with(&path, "no-pipe", deny, mend);
 }
 
-/// Carries bulk both ways while no pipe can be had, as of `deny`, and more after `mend`. The counter of
-/// the reason grows, and no byte is spliced, until then only.
+/// Carries bulk both ways while no pipe can be had, as of `deny`, and more after `mend`. The
+/// counter of the reason grows, and no byte is spliced, until then only.
 fn carry_without_pipes_then_with(
     path: &Path,
     reason: &str,
@@ -185,8 +185,8 @@ fn carry_without_pipes_then_with(
 
 /// Goal: what is left in a pipe never comes out in another session. Method: 24 sessions at a time,
 /// 120 in all, each with a stream of its own and a receiver that is slow; one after the other ends,
-/// chosen by a seed: reset by its sender, by its receiver, or complete; a new one takes its place on
-/// the same worker at once. A byte of another stream would be a wrong one.
+/// chosen by a seed: reset by its sender, by its receiver, or complete; a new one takes its place
+/// on the same worker at once. A byte of another stream would be a wrong one.
 #[test]
 fn what_is_left_in_a_pipe_stays_there() {
     need!(Binary);
@@ -223,8 +223,8 @@ fn what_is_left_in_a_pipe_stays_there() {
 }
 
 /// Goal: an engine that is killed with bytes in its pipes leaves no pipe behind, and both ends of
-/// every session see a reset. Method: 24 streams whose receivers do not read, `kill -9` once when all
-/// is full, once as soon as some is; what was received is true; descriptors are back at base.
+/// every session see a reset. Method: 24 streams whose receivers do not read, `kill -9` once when
+/// all is full, once as soon as some is; what was received is true; descriptors are back at base.
 #[test]
 fn killed_with_full_pipes() {
     need!(Binary);

@@ -9,11 +9,11 @@ use crate::path::{Path, UP};
 /// What a pipe of the product holds, and one direction splices in a turn.
 const PIPE: u64 = 1 << 20;
 
-/// Goal: a pipe that holds a few small segments, over a receive queue that is full, is resumed by room
-/// at the receiver alone. Method: bulk until the balancer's send queue is nearly full, as an earlier
-/// session has shown; then segments of 1 to 3 bytes until they stay in the pipe; then odd ones until
-/// nothing more is taken anywhere. The sender is silent for good; the receiver reads slowly, then all
-/// at once. The kernel's queues tell what the pipe holds. Both directions.
+/// Goal: a pipe that holds a few small segments, over a receive queue that is full, is resumed by
+/// room at the receiver alone. Method: bulk until the balancer's send queue is nearly full, as an
+/// earlier session has shown; then segments of 1 to 3 bytes until they stay in the pipe; then odd
+/// ones until nothing more is taken anywhere. The sender is silent for good; the receiver reads
+/// slowly, then all at once. The kernel's queues tell what the pipe holds. Both directions.
 #[test]
 fn small_segments_before_a_reader_that_stalls() {
     need!(Binary);
@@ -51,8 +51,8 @@ fn small_segments_before_a_reader_that_stalls() {
     }
 }
 
-/// Sends nearly `most` bytes of bulk, then small segments until they are no longer passed on, and says
-/// how many bytes that was in all. Gives up after a while.
+/// Sends nearly `most` bytes of bulk, then small segments until they are no longer passed on, and
+/// says how many bytes that was in all. Gives up after a while.
 fn stall_by_small_segments(sender: &mut Peer, most: usize) -> usize {
     let mut sent = most.saturating_sub(32 * 1024);
     sender.send_pattern(UP, 0, sent);
@@ -68,10 +68,10 @@ fn stall_by_small_segments(sender: &mut Peer, most: usize) -> usize {
     sent
 }
 
-/// Goal: urgent data amid bulk loses nothing, ends nothing and spins nothing. Method: megabytes with
-/// an urgent byte every few hundred kB, one of them last, after which the workers sleep while the
-/// session lives; then more, and one right before the end. All of it arrives in line and in place.
-/// Both directions, for ever splicing and going over to it.
+/// Goal: urgent data amid bulk loses nothing, ends nothing and spins nothing. Method: megabytes
+/// with an urgent byte every few hundred kB, one of them last, after which the workers sleep while
+/// the session lives; then more, and one right before the end. All of it arrives in line and in
+/// place. Both directions, for ever splicing and going over to it.
 #[test]
 fn urgent_data_amid_bulk() {
     need!(Binary);
@@ -100,8 +100,8 @@ fn urgent_data_amid_bulk() {
     }
 }
 
-/// Goal: bulk has its share of a turn and others have theirs. Method: one worker; one session's bulk
-/// flows without end until another has had 300 answers, and 64 MiB at least; what has arrived
+/// Goal: bulk has its share of a turn and others have theirs. Method: one worker; one session's
+/// bulk flows without end until another has had 300 answers, and 64 MiB at least; what has arrived
 /// between the first question and the last answer shows that it went on meanwhile.
 #[test]
 fn messages_are_answered_amid_bulk() {
@@ -139,9 +139,9 @@ fn messages_are_answered_amid_bulk() {
     }
 }
 
-/// Goal: a session whose share of a turn is used up goes on without being told of new bytes. Method:
-/// bulk, so that the queues grow; the engine is stopped and more than two shares are queued before
-/// it; then it goes on, and nobody sends anything more.
+/// Goal: a session whose share of a turn is used up goes on without being told of new bytes.
+/// Method: bulk, so that the queues grow; the engine is stopped and more than two shares are queued
+/// before it; then it goes on, and nobody sends anything more.
 #[test]
 fn a_queue_longer_than_a_turns_share_is_emptied() {
     need!(Binary);
@@ -177,8 +177,8 @@ fn a_queue_longer_than_a_turns_share_is_emptied() {
     }
 }
 
-/// Sends with `send` until nothing more is taken anywhere, from a position on, and says how far that
-/// was.
+/// Sends with `send` until nothing more is taken anywhere, from a position on, and says how far
+/// that was.
 fn fill(path: &Path, from: usize, mut send: impl FnMut(usize) -> usize) -> usize {
     let mut sent = from;
     loop {
