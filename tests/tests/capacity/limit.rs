@@ -24,6 +24,7 @@ fn twenty_thousand_descriptors() {
     let mut waiting = [0; 2].map(|_| Client::default().connect(ringbolt.address()));
     waiting.iter_mut().for_each(|client| client.send(b"?"));
     echo_again(&mut live);
+    assert!(waiting.iter().all(Peer::silent), "more than {most} sessions");
     server.wait_for_connections(most);
     assert!(waiting.iter().all(Peer::silent), "more than {most} sessions");
 
@@ -31,6 +32,7 @@ fn twenty_thousand_descriptors() {
     let first = until("a place for one", || waiting.iter().position(|client| !client.silent()));
     assert_eq!(waiting[first].receive(1), b"?");
     echo_again(&mut live);
+    assert!(waiting.iter().all(Peer::silent), "two for one place");
     server.wait_for_connections(most);
     assert!(waiting.iter().all(Peer::silent), "two for one place");
 
