@@ -9,23 +9,25 @@ use crate::path::{Path, UP};
 /// What a pipe of the product holds, and one direction splices in a turn.
 const PIPE: u64 = 1 << 20;
 
-/// Goal: a pipe that holds a few small segments, over a receive queue that is full, is resumed by
-/// room at the receiver alone. Method: bulk until the balancer's send queue is nearly full, as an
-/// earlier session has shown; then segments of 1 to 3 bytes until they stay in the pipe; then odd
-/// ones until nothing more is taken anywhere. The sender is silent for good; the receiver reads
-/// slowly, then all at once. The kernel's queues tell what the pipe holds. Both directions.
+/// Goal: a pipe that small segments fill by their number, over a receive queue that is not empty,
+/// is resumed by room at the receiver alone. Method: bulk until the balancer's send queue is nearly
+/// full, as an earlier session has shown; then segments of 1 to 3 bytes, until the pipe takes no
+/// more though it is not half full by bytes; then odd ones until nothing more is taken anywhere.
+/// The sender is silent for good; the receiver reads slowly, then all at once. The kernel's queues
+/// tell what the pipe holds. Both directions.
 #[test]
 fn small_segments_before_a_reader_that_stalls() {
     need!(Binary);
     let path = Path::of_one_worker("always");
     for direction in 0..2 {
         let mut most = 0;
-        let stalled = (0..10).find_map(|_| {
+        let stalled = (0..5).find_map(|_| {
             let (mut sender, receiver) = path.narrow_direction(direction);
             sender.never_pace();
-            let sent = stall_by_small_segments(&mut sender, most);
-            until_asleep(path.ringbolt().engine());
-            if most > 0 && (1..4_096).contains(&piped(&sender, &receiver, sent)) {
+            let sent = send_small_segments(&path, &mut sender, most);
+            let unread = queues_at_the_balancer(&sender).unread;
+            let piped = piped(&sender, &receiver, sent);
+            if most > 0 && unread > 0 && (1..PIPE / 2).contains(&piped) {
                 return Some((sender, receiver, sent));
             }
             // How much the queue holds depends on the kernel's mood.
@@ -33,7 +35,7 @@ fn small_segments_before_a_reader_that_stalls() {
             most = queues_at_the_balancer(&receiver).unsent as usize;
             None
         });
-        let (mut sender, mut receiver, sent) = stalled.expect("a pipe with small segments");
+        let (mut sender, mut receiver, sent) = stalled.expect("a pipe full of small segments");
         let sent = fill(&path, sent, |sent| sender.send_some(&UP.bytes(sent, 9_973)));
         println!("{} of {sent} bytes in the pipe", piped(&sender, &receiver, sent));
         let [unsent, unread] = [queues(&sender).unsent, queues_at_the_balancer(&sender).unread];
@@ -51,20 +53,23 @@ fn small_segments_before_a_reader_that_stalls() {
     }
 }
 
-/// Sends nearly `most` bytes of bulk, then small segments until they are no longer passed on, and
-/// says how many bytes that was in all. Gives up after a while.
-fn stall_by_small_segments(sender: &mut Peer, most: usize) -> usize {
+/// Sends nearly `most` bytes of bulk, then small segments, more than that in all, and says
+/// how many bytes it was. The engine is stopped meanwhile, so that all of them wait for it at once.
+fn send_small_segments(path: &Path, sender: &mut Peer, most: usize) -> usize {
     let mut sent = most.saturating_sub(32 * 1024);
     sender.send_pattern(UP, 0, sent);
-    let (mut looks, mut stays) = (0, 0);
-    until("small segments stay, or there are very many", || {
-        for piece in 0..300 {
-            sent += sender.send_some(&UP.bytes(sent, 1 + piece % 3));
+    until_asleep(path.ringbolt().engine());
+    let end = sent + 256 * 1024;
+    while_stopped(path, || {
+        while sent < end {
+            let taken = sender.send_some(&UP.bytes(sent, 1 + sent % 3));
+            if taken == 0 {
+                break;
+            }
+            sent += taken;
         }
-        looks += 1;
-        stays = if queues_at_the_balancer(sender).unread > 0 { stays + 1 } else { 0 };
-        (most == 0 || stays == 20 || looks == 300).then_some(())
     });
+    until_asleep(path.ringbolt().engine());
     sent
 }
 
@@ -140,41 +145,49 @@ fn messages_are_answered_amid_bulk() {
 }
 
 /// Goal: a session whose share of a turn is used up goes on without being told of new bytes.
-/// Method: bulk, so that the queues grow; the engine is stopped and more than two shares are queued
+/// Method: bulk, so that the queues grow; the engine is stopped and more than one share is queued
 /// before it; then it goes on, and nobody sends anything more.
 #[test]
 fn a_queue_longer_than_a_turns_share_is_emptied() {
     need!(Binary);
     for path in ["off", "always", "auto"].map(Path::of_one_worker) {
-        let engine = path.ringbolt().engine();
         for (mut sender, mut receiver) in path.each_direction() {
             let mut position = 0;
             let mut queued = 0;
-            until("more than two shares fit into the queue", || {
+            until("more than a share fits into the queue", || {
                 std::thread::scope(|scope| {
                     let mut sender = sender.other();
                     scope.spawn(move || sender.send_pattern(UP, position, 32 << 20));
                     receiver.receive_pattern(UP, position, 32 << 20);
                 });
                 position += 32 << 20;
-                until_asleep(engine);
-                kill(engine, Signal::SIGSTOP);
-                until("the engine is stopped", || stopped(engine).then_some(()));
-                let sent = sender.send_some(&UP.bytes(position, 2 * PIPE as usize + 100_000));
-                until("it has arrived", || {
-                    let all = queues(&sender).unsent == 0;
-                    queued = queues_at_the_balancer(&sender).unread;
-                    // Less than all when no more fits.
-                    (all || queued + queues(&sender).unsent == sent as u64).then_some(())
+                until_asleep(path.ringbolt().engine());
+                let mut sent = 0;
+                while_stopped(&path, || {
+                    sent = sender.send_some(&UP.bytes(position, 2 * PIPE as usize));
+                    until("it has arrived", || {
+                        let unsent = queues(&sender).unsent;
+                        queued = queues_at_the_balancer(&sender).unread;
+                        // Less than all when no more fits.
+                        (unsent == 0 || queued + unsent == sent as u64).then_some(())
+                    });
                 });
-                kill(engine, Signal::SIGCONT);
                 receiver.receive_pattern(UP, position, sent);
                 position += sent;
-                (queued > 2 * PIPE).then_some(())
+                (queued > PIPE + PIPE / 4).then_some(())
             });
-            until_asleep(engine);
+            until_asleep(path.ringbolt().engine());
         }
     }
+}
+
+/// Does something while the engine does nothing.
+fn while_stopped(path: &Path, act: impl FnOnce()) {
+    let engine = path.ringbolt().engine();
+    kill(engine, Signal::SIGSTOP);
+    until("the engine is stopped", || stopped(engine).then_some(()));
+    act();
+    kill(engine, Signal::SIGCONT);
 }
 
 /// Sends with `send` until nothing more is taken anywhere, from a position on, and says how far
