@@ -10,6 +10,9 @@ use ringbolt_tests::{descriptor_names, raise_descriptor_limit, until};
 pub(crate) struct EchoProcess {
     child: Child,
     address: SocketAddr,
+    /// Sockets that it had before anybody connected: the one that it listens on, and what whoever
+    /// runs the tests passes on to every process.
+    base: usize,
 }
 
 impl EchoProcess {
@@ -21,27 +24,32 @@ impl EchoProcess {
         let mut line = String::new();
         let mut output = BufReader::new(child.stdout.take().expect("piped"));
         output.read_line(&mut line).expect("its address");
-        Self { child, address: line.trim().parse().expect("an address") }
+        let address = line.trim().parse().expect("an address");
+        let base = sockets(child.id());
+        Self { child, address, base }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Waits until it has exactly so many connections, beside the socket that it listens on.
+    /// Waits until it has exactly so many connections.
     pub(crate) fn wait_for_connections(&self, count: usize) {
         let mut last = 0;
         until(&format!("{count} connections at the server"), || {
-            let names = descriptor_names(self.child.id()).into_values();
-            let sockets = names.filter(|name| name.starts_with("socket:")).count();
-            if sockets != last {
+            let connections = sockets(self.child.id()) - self.base;
+            if connections != last {
                 // Shown by the test runner when the test fails.
-                println!("{sockets} sockets at the server, where {} are expected", count + 1);
-                last = sockets;
+                println!("{connections} connections at the server");
+                last = connections;
             }
-            (sockets == count + 1).then_some(())
+            (connections == count).then_some(())
         });
     }
+}
+
+fn sockets(pid: u32) -> usize {
+    descriptor_names(pid).into_values().filter(|name| name.starts_with("socket:")).count()
 }
 
 impl Drop for EchoProcess {
