@@ -2,7 +2,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
-use ringbolt_tests::{descriptor_names, raise_descriptor_limit, until};
+use ringbolt_tests::{Client, descriptor_names, raise_descriptor_limit, until};
 
 /// An echo server in a process of its own, and so with descriptors of its own. It ends when this
 /// is dropped.
@@ -10,8 +10,8 @@ use ringbolt_tests::{descriptor_names, raise_descriptor_limit, until};
 pub(crate) struct EchoProcess {
     child: Child,
     address: SocketAddr,
-    /// Sockets that it had before anybody connected: the one that it listens on, and what whoever
-    /// runs the tests passes on to every process.
+    /// Sockets that it has beside connections: the one that it listens on, and those of its runtime,
+    /// whose number depends on what else is built with it.
     base: usize,
 }
 
@@ -25,7 +25,10 @@ impl EchoProcess {
         let mut output = BufReader::new(child.stdout.take().expect("piped"));
         output.read_line(&mut line).expect("its address");
         let address = line.trim().parse().expect("an address");
-        let base = sockets(child.id());
+        // Its runtime is up when a connection is served, and that one is still there.
+        let mut connection = Client::default().connect(address);
+        connection.round_trip(b"up");
+        let base = sockets(child.id()) - 1;
         Self { child, address, base }
     }
 
