@@ -19,6 +19,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringbolt_engine::Control;
+use tokio::task::yield_now;
 use tokio::time::{MissedTickBehavior, interval};
 
 use counters::Meter;
@@ -52,6 +53,9 @@ pub(crate) fn run(control: Control) {
         let mut ticks = interval(LOOK);
         // A look that comes late is no reason for another one right after it.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // All that was spawned takes its turn first and has its descriptors then, so that what is
+        // open when the engine is ready is what stays open.
+        yield_now().await;
         control.is_up();
         loop {
             ticks.tick().await;
