@@ -44,7 +44,8 @@ pub(super) struct Counters {
 pub(super) struct Process {
     /// The supervisor's: the one that is signalled, and that stays.
     pub(super) pid: u32,
-    pub(super) node: String,
+    /// The name of the machine.
+    pub(super) host: String,
     /// Since 1970.
     pub(super) started: Duration,
     pub(super) uptime: Duration,
@@ -131,16 +132,16 @@ impl Pool {
 pub(super) struct Meter {
     pub(super) control: Control,
     rates: RefCell<Rates>,
-    node: String,
+    host: String,
     pid: u32,
 }
 
 impl Meter {
     pub(super) fn new(control: Control) -> Self {
-        let node = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         // The supervisor's, and not whoever takes its children when it has gone.
         let pid = std::os::unix::process::parent_id();
-        Self { control, rates: RefCell::default(), node: node.trim_end().into(), pid }
+        Self { control, rates: RefCell::default(), host: host.trim_end().into(), pid }
     }
 
     /// Takes the rates; to be called once a second.
@@ -173,7 +174,7 @@ impl Meter {
         let max_sessions = control.snapshot.max_sessions;
         Process {
             pid: self.pid,
-            node: self.node.clone(),
+            host: self.host.clone(),
             started: control.started.wall.duration_since(UNIX_EPOCH).unwrap_or_default(),
             uptime: control.started.instant.elapsed(),
             workers,
@@ -317,7 +318,7 @@ pub(super) mod tests {
         Counters {
             process: Process {
                 pid: 4242,
-                node: "quay".into(),
+                host: "quay".into(),
                 started: Duration::from_secs(1_700_000_000),
                 uptime: Duration::from_secs(90_061),
                 workers: 2,

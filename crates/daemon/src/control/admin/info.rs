@@ -46,7 +46,7 @@ pub(super) fn fields(counters: &Counters) -> Vec<Field> {
         (28, "MaxConnRate", PEAK, Small(rate.most)),
         (29, "SessRate", RATE, Small(rate.now)),
         (31, "MaxSessRate", RATE, Small(rate.most)),
-        (50, "node", NODE, Text(process.node.clone())),
+        (50, "node", NODE, Text(process.host.clone())),
         (52, "Stopping", LEVEL, Small(u64::from(process.stopping))),
         (61, "TotalBytesOut", LEVEL, Large(counters.copied + counters.spliced)),
         (62, "TotalSplicdedBytesOut", LEVEL, Large(counters.spliced)),
