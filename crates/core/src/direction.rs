@@ -53,7 +53,8 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// A spliced byte costs about a quarter of a copied one, so a turn's share holds more of them.
+    /// A spliced byte costs about a third of a copied one (perf/results/quick.md), so a turn's share
+    /// holds more of them.
     fn is_used_up(&self) -> bool {
         self.copied + BLOCK > TURN_BYTES || self.spliced >= PIPE_BYTES
     }

@@ -3,8 +3,8 @@
 //! Goal: every store that the next engine relies on stands before the call it announces, in a
 //! release build as well, where the optimiser drops stores that nobody in the process would read.
 //! Method: a child process runs a real shard on real shared memory, plays one session through every
-//! kind of operation, and dies by SIGKILL inside the n-th one, for every n; the parent reads the
-//! region. Unsafe: fork and a shared mapping.
+//! kind of operation, copying and splicing, and dies by SIGKILL inside the n-th one, for every n; the
+//! parent reads the region. Unsafe: fork and a shared mapping.
 //!
 //! It has a `main` of its own, because a process that forks must have one thread.
 
