@@ -27,16 +27,15 @@ use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, ftruncate};
 use ringbolt_core::kernel::{Errno, Fd, Kernel, NO_FD, Span};
-use ringbolt_core::mapping::Mapping;
 use ringbolt_core::pipes::Pipe;
 use ringbolt_core::record::{Flags, Session};
 use ringbolt_core::region::{Extent, Part, Region};
 use ringbolt_core::session::{DirectionId, Phase};
-use ringbolt_core::shard::{Place, Shard};
-use ringbolt_core::snapshot::{Listener, Pool, Server, Snapshot};
-use ringbolt_core::spec::{KeyPrefix, Splice};
+use ringbolt_core::shard::Shard;
+use ringbolt_core::spec::Splice;
 use ringbolt_core::time::Instant;
 use ringbolt_core::token::Token;
+use support::ground::{only_place, snapshot, splicing};
 use support::{LISTENER, MemoryKernel};
 
 const CAPACITY: u32 = 4;
@@ -247,17 +246,10 @@ fn examine_bytes(part: &Part<'_>, slot: u32, session: &Session, id: DirectionId,
 
 /// One session from its accept to its end, with an answer that has to be spilled.
 fn perform(bytes: &'static mut [u8], policy: Splice, mut kernel: Mortal) {
-    let mut region = Region::format(bytes, EXTENT).unwrap();
-    let place = Place {
-        worker: 0,
-        workers: 1,
-        header: region.header,
-        gauges: region.gauges,
-        counted: region.stats[0],
-        part: Part::view(region.parts.pop().unwrap(), CAPACITY).unwrap(),
-    };
+    let place = only_place(bytes, CAPACITY);
+    let snapshot = splicing(policy, snapshot(u64::from(CAPACITY)));
     let now = Instant::from_millis(1);
-    let mut shard = Shard::new(place, Arc::new(snapshot(policy)), [(LISTENER, 0)], now);
+    let mut shard = Shard::new(place, Arc::new(snapshot), [(LISTENER, 0)], now);
     shard.turn(&mut kernel, now);
     let client = kernel.kernel.client(([198, 51, 100, 1], 9).into(), CLIENT_WINDOW);
     settle(&mut shard, &mut kernel, now);
@@ -284,36 +276,6 @@ fn settle(shard: &mut Shard<'_>, kernel: &mut Mortal, now: Instant) {
     while let Some((token, result, more)) = kernel.kernel.completion(0) {
         shard.complete(kernel, token, result, more, now);
         shard.turn(kernel, now);
-    }
-}
-
-fn snapshot(policy: Splice) -> Snapshot {
-    let server = Server {
-        name: "ws1".into(),
-        name_hash: 1,
-        addr: ([192, 0, 2, 1], 1).into(),
-        weight: 1,
-        backup: false,
-        gauge: 0,
-    };
-    Snapshot {
-        listeners: vec![Listener {
-            name: "web".into(),
-            pool: 0,
-            idle_timeout: None,
-            fin_timeout: Duration::from_secs(5),
-        }],
-        pools: vec![Pool {
-            name: "echo".into(),
-            mapping: Mapping::Rendezvous1 { seed: 0 },
-            key: KeyPrefix { v4: 32, v6: 64 },
-            attempts: 1,
-            connect_timeout: Duration::from_secs(1),
-            splice: policy,
-            keepalive: None,
-            servers: vec![server],
-        }],
-        max_sessions: u64::from(CAPACITY),
     }
 }
 

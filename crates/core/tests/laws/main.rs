@@ -21,8 +21,9 @@ use ringbolt_core::kernel::{Fd, Span};
 use ringbolt_core::session::Phase;
 use ringbolt_core::spec::Splice;
 use ringbolt_core::token::Op;
+use support::ground::{snapshot, splicing};
 use support::{Answer, End, PipeSupply, Socket};
-use world::{CAPACITY, World, memory, snapshot, splicing};
+use world::{CAPACITY, World, memory};
 
 /// What happens next.
 #[derive(Clone, Debug)]

@@ -12,10 +12,9 @@ use ringbolt_core::session::{DirectionId, Phase};
 use ringbolt_core::shard::Place;
 use zerocopy::IntoBytes;
 
+use crate::support::ground::{FIN, IDLE, only_place, snapshot};
 use crate::support::{Answer, Call, End, MemoryKernel, Probe};
-use crate::world::{
-    ALL, CAPACITY, FIN, IDLE, Page, World, cause, memory, one_session, run, snapshot,
-};
+use crate::world::{ALL, CAPACITY, Page, World, cause, memory, one_session, run};
 
 #[test]
 fn silence_ends_a_session_and_a_byte_puts_it_off() {
@@ -185,18 +184,8 @@ fn a_receiver_that_takes_what_came_at_once_is_not_idle() {
 #[test]
 fn stores_come_before_their_acts() {
     let memory: &'static mut [Page] = Box::leak(memory().into_boxed_slice());
-    let extent = Extent { workers: 1, capacity: CAPACITY };
-    let mut region = Region::format(memory.as_mut_bytes(), extent).unwrap();
-    let part = Part::view(region.parts.pop().unwrap(), CAPACITY).unwrap();
-    let (journal, records) = (part.journal, part.sessions);
-    let place = Place {
-        worker: 0,
-        workers: 1,
-        header: region.header,
-        gauges: region.gauges,
-        counted: region.stats[0],
-        part,
-    };
+    let place = only_place(memory.as_mut_bytes(), CAPACITY);
+    let (journal, records) = (place.part.journal, place.part.sessions);
     let owner = move |fd: Fd| {
         records.iter().enumerate().find_map(|(slot, record)| {
             (0..2)

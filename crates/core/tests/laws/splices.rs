@@ -7,10 +7,9 @@ use ringbolt_core::pipes::Fallback;
 use ringbolt_core::session::{DirectionId, Phase};
 use ringbolt_core::spec::Splice;
 
+use crate::support::ground::{snapshot, splicing};
 use crate::support::{End, PipeSupply};
-use crate::world::{
-    ALL, CAPACITY, World, crowd, one_session, one_session_of, run, snapshot, splicing,
-};
+use crate::world::{ALL, CAPACITY, World, crowd, one_session, one_session_of, run};
 
 const ALWAYS: Splice = Splice::Always;
 

@@ -6,21 +6,17 @@ use std::time::Duration;
 
 use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::{Fd, NO_FD};
-use ringbolt_core::mapping::Mapping;
-use ringbolt_core::mapping::rendezvous::name_hash;
-use ringbolt_core::region::{Extent, Part, Region};
+use ringbolt_core::region::Extent;
 use ringbolt_core::session::Phase;
 use ringbolt_core::shard::{Place, Shard};
-use ringbolt_core::snapshot::{Listener, Pool, Server, Snapshot};
-use ringbolt_core::spec::{KeyPrefix, Splice};
+use ringbolt_core::snapshot::Snapshot;
 use ringbolt_core::time::Instant;
 use zerocopy::IntoBytes;
 
+use crate::support::ground::{FIN, only_place, snapshot};
 use crate::support::{Answer, LISTENER, MemoryKernel};
 
 pub(crate) const CAPACITY: u32 = 4;
-pub(crate) const IDLE: Duration = Duration::from_secs(60);
-pub(crate) const FIN: Duration = Duration::from_secs(5);
 
 /// A page of the region; it wants to be aligned.
 #[derive(Clone, Copy, zerocopy::FromBytes, zerocopy::IntoBytes)]
@@ -44,36 +40,6 @@ pub(crate) struct RegionView<'r> {
     pub(crate) counted: ringbolt_core::region::Counted<'r>,
 }
 
-pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
-    let server = |name: &str, port: u16| Server {
-        name: name.into(),
-        name_hash: name_hash(name),
-        addr: ([192, 0, 2, 1], port).into(),
-        weight: 1,
-        backup: false,
-        gauge: port,
-    };
-    Snapshot {
-        listeners: vec![Listener {
-            name: "web".into(),
-            pool: 0,
-            idle_timeout: Some(IDLE),
-            fin_timeout: FIN,
-        }],
-        pools: vec![Pool {
-            name: "echo".into(),
-            mapping: Mapping::Rendezvous1 { seed: 0 },
-            key: KeyPrefix { v4: 32, v6: 64 },
-            attempts: 2,
-            connect_timeout: Duration::from_secs(1),
-            splice: Splice::Auto,
-            keepalive: None,
-            servers: vec![server("ws1", 1), server("ws2", 2), server("ws3", 3)],
-        }],
-        max_sessions,
-    }
-}
-
 impl<'r> World<'r> {
     pub(crate) fn new(memory: &'r mut [Page], snapshot: Snapshot, answers: [Answer; 3]) -> Self {
         Self::with_capacity(CAPACITY, memory, snapshot, answers)
@@ -85,22 +51,11 @@ impl<'r> World<'r> {
         snapshot: Snapshot,
         answers: [Answer; 3],
     ) -> Self {
-        let extent = Extent { workers: 1, capacity };
-        let mut region = Region::format(memory.as_mut_bytes(), extent).unwrap();
-        let part = Part::view(region.parts.pop().unwrap(), capacity).unwrap();
-        let place = Place {
-            worker: 0,
-            workers: 1,
-            header: region.header,
-            gauges: region.gauges,
-            counted: region.stats[0],
-            part,
-        };
         let mut kernel = MemoryKernel::new();
         for (port, answer) in (1..).zip(answers) {
             kernel.answers.insert(([192, 0, 2, 1], port).into(), answer);
         }
-        Self::of(place, kernel, snapshot)
+        Self::of(only_place(memory.as_mut_bytes(), capacity), kernel, snapshot)
     }
 
     /// The world of a worker's place in a region, after its first turn.
@@ -188,12 +143,6 @@ impl<'r> World<'r> {
         }
         panic!("the shard does not come to rest");
     }
-}
-
-/// The same with another way to move bytes.
-pub(crate) fn splicing(policy: Splice, mut snapshot: Snapshot) -> Snapshot {
-    snapshot.pools.iter_mut().for_each(|pool| pool.splice = policy);
-    snapshot
 }
 
 pub(crate) fn memory() -> Vec<Page> {

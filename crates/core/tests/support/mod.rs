@@ -3,6 +3,8 @@
 //! reset, resets that destroy what is queued) and judges at each call whether a promise is broken.
 //! It is not the simulator: no faults of the machine, no kills, no reordering within a socket.
 
+pub(crate) mod ground;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;

@@ -1,0 +1,63 @@
+//! What a shard stands on in tests: a region with one worker, and a configuration with one listener
+//! and one pool of three servers, whose places are 1 to 3.
+
+use std::time::Duration;
+
+use ringbolt_core::mapping::Mapping;
+use ringbolt_core::mapping::rendezvous::name_hash;
+use ringbolt_core::region::{Extent, Part, Region};
+use ringbolt_core::shard::Place;
+use ringbolt_core::snapshot::{Listener, Pool, Server, Snapshot};
+use ringbolt_core::spec::{KeyPrefix, Splice};
+
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
+pub(crate) const FIN: Duration = Duration::from_secs(5);
+
+/// The place of the only worker of a new region in memory that is all zero.
+pub(crate) fn only_place(memory: &mut [u8], capacity: u32) -> Place<'_> {
+    let mut region = Region::format(memory, Extent { workers: 1, capacity }).unwrap();
+    Place {
+        worker: 0,
+        workers: 1,
+        header: region.header,
+        gauges: region.gauges,
+        counted: region.stats[0],
+        part: Part::view(region.parts.pop().unwrap(), capacity).unwrap(),
+    }
+}
+
+pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
+    let server = |name: &str, port: u16| Server {
+        name: name.into(),
+        name_hash: name_hash(name),
+        addr: ([192, 0, 2, 1], port).into(),
+        weight: 1,
+        backup: false,
+        gauge: port,
+    };
+    Snapshot {
+        listeners: vec![Listener {
+            name: "web".into(),
+            pool: 0,
+            idle_timeout: Some(IDLE),
+            fin_timeout: FIN,
+        }],
+        pools: vec![Pool {
+            name: "echo".into(),
+            mapping: Mapping::Rendezvous1 { seed: 0 },
+            key: KeyPrefix { v4: 32, v6: 64 },
+            attempts: 2,
+            connect_timeout: Duration::from_secs(1),
+            splice: Splice::Auto,
+            keepalive: None,
+            servers: vec![server("ws1", 1), server("ws2", 2), server("ws3", 3)],
+        }],
+        max_sessions,
+    }
+}
+
+/// The same with another way to move bytes.
+pub(crate) fn splicing(policy: Splice, mut snapshot: Snapshot) -> Snapshot {
+    snapshot.pools.iter_mut().for_each(|pool| pool.splice = policy);
+    snapshot
+}
