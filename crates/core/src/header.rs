@@ -39,7 +39,10 @@ pub struct Header {
     waiting: [AtomicU64; WORKERS_MAX / 64],
     /// Sessions lost because an engine died.
     lost: AtomicU64,
-    _rest: [u64; 3],
+    /// Configurations accepted so far. Written when the last of them is kept, so that who starts the
+    /// next engine finds it.
+    accepted: AtomicU64,
+    _rest: [u64; 2],
 }
 
 impl fmt::Debug for Header {
@@ -116,6 +119,16 @@ impl Header {
     /// Counts sessions that ended with a dead engine. Only between two engines.
     pub fn lose(&self, sessions: u64) {
         self.lost.fetch_add(sessions, Ordering::Relaxed);
+    }
+
+    /// Configurations accepted so far.
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Acquire)
+    }
+
+    /// Says that the configuration with this number is kept. Only one thread at a time.
+    pub fn accept(&self, number: u64) {
+        self.accepted.store(number, Ordering::Release);
     }
 
     /// Sets what depends on the number of live sessions right before an engine begins.

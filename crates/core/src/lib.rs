@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+pub mod change;
 pub mod close;
 mod direction;
 pub mod header;
@@ -18,6 +19,7 @@ pub mod mapping;
 pub mod pipes;
 pub mod record;
 pub mod region;
+pub mod roster;
 pub mod session;
 pub mod shard;
 mod slab;

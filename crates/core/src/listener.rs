@@ -38,6 +38,8 @@ pub(crate) struct Door {
     /// Of the operation in flight.
     pub(crate) generation: u32,
     pub(crate) taking: Taking,
+    /// The listener is gone from the configuration: what waits is served, then the socket closed.
+    pub(crate) leaving: bool,
     /// Connections may wait (known only while polling).
     pub(crate) ready: bool,
     /// After a shortage: not before this.
@@ -52,6 +54,7 @@ impl Door {
             listener,
             generation: 0,
             taking: Taking::Paused,
+            leaving: false,
             ready: false,
             retry_at: None,
             shortages: 0,
@@ -67,6 +70,12 @@ impl Door {
     pub(crate) fn back_off(&mut self, now: Instant) {
         self.retry_at = Some(now + BACK_OFF_FIRST * (1 << self.shortages.min(BACK_OFF_STEPS)));
         self.shortages += 1;
+    }
+
+    /// Serves what waits, and then closes.
+    pub(crate) fn leave(&mut self) {
+        self.leaving = true;
+        self.ready = true;
     }
 
     /// A connection came through.

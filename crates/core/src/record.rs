@@ -90,14 +90,13 @@ pub struct Session {
     pub client_addr: Cell<[u8; 16]>,
     /// Its port.
     pub client_port: Cell<u16>,
-    /// Index of the listener it came by.
+    /// Place of the listener it came by.
     pub listener: Cell<u16>,
-    /// Index of the pool.
+    /// Place of the pool.
     pub pool: Cell<u16>,
-    /// Index of the server within the pool.
+    /// Place of the server.
     pub server: Cell<u16>,
-    /// The server's gauge and statistics.
-    pub gauge: Cell<u16>,
+    _unused: u16,
     /// Connect attempts begun; written before the connect is submitted.
     pub attempts: Cell<u8>,
     /// Leading bits of `client_addr` that make the key, so that it can be told after a reload.

@@ -24,6 +24,7 @@ use crate::listener::Door;
 use crate::pipes::Pipes;
 use crate::record::Session;
 use crate::region::{Counted, Gauges, Part};
+use crate::roster::Fresh;
 use crate::session::{DirectionId, Phase, Side, Slot};
 use crate::slab::Slab;
 use crate::snapshot::Snapshot;
@@ -147,7 +148,7 @@ impl<'r> Shard<'r> {
     /// their queues has been served.
     pub fn drain<K: Kernel>(&mut self, kernel: &mut K, now: Instant) {
         self.draining = true;
-        self.doors.iter_mut().for_each(|door| door.ready = true);
+        self.doors.iter_mut().for_each(Door::leave);
         self.tend_doors(kernel, now);
     }
 
@@ -155,7 +156,10 @@ impl<'r> Shard<'r> {
     pub fn stop<K: Kernel>(&mut self, kernel: &mut K, now: Instant) {
         self.draining = true;
         self.stopped = true;
-        self.doors.iter_mut().for_each(|door| door.ready = false);
+        for door in &mut self.doors {
+            door.leaving = true;
+            door.ready = false;
+        }
         self.tend_doors(kernel, now);
         for slot in 0..self.slab.used() {
             match self.session(slot).phase() {
@@ -165,6 +169,39 @@ impl<'r> Shard<'r> {
                 }
             }
         }
+    }
+
+    /// Goes on under another snapshot, with these listening sockets and no others. No session is
+    /// touched: what it holds of the configuration are places, and those stay. Counters of `fresh`
+    /// places begin at 0.
+    pub fn renew<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        snapshot: Arc<Snapshot>,
+        doors: &[(Fd, u16)],
+        fresh: &Fresh,
+        now: Instant,
+    ) {
+        let counted = &self.place.counted;
+        fresh.servers.iter().for_each(|place| counted.servers[usize::from(*place)].clear());
+        fresh.listeners.iter().for_each(|place| counted.listeners[usize::from(*place)].clear());
+        self.tickets.resize(snapshot.pools.len(), 0);
+        self.snapshot = snapshot;
+        for door in &mut self.doors {
+            match doors.iter().find(|(socket, _)| *socket == door.socket) {
+                Some((_, listener)) => door.listener = *listener,
+                None => door.leave(),
+            }
+        }
+        // A drain takes nobody new, by whatever door.
+        if !self.draining {
+            for (socket, listener) in doors {
+                if self.doors.iter().all(|door| door.socket != *socket) {
+                    self.doors.push(Door::new(*socket, *listener));
+                }
+            }
+        }
+        self.tend_doors(kernel, now);
     }
 
     /// Whether no session is left and none can come.

@@ -8,17 +8,20 @@ use core::time::Duration;
 
 use crate::mapping::Mapping;
 use crate::mapping::rendezvous::name_hash;
+use crate::roster::{Roster, server_name};
 use crate::spec::{self, Balance, KeyPrefix, Spec, Splice};
 
 /// What every worker goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// At the index a session record holds.
+    /// Each at its place in the roster.
     pub listeners: Vec<Listener>,
-    /// At the index a session record holds.
+    /// Each at its place in the roster.
     pub pools: Vec<Pool>,
     /// Live sessions allowed, over all workers.
     pub max_sessions: u64,
+    /// After a drain began, sessions still live are reset; `None`: never.
+    pub drain_timeout: Option<Duration>,
 }
 
 /// What a worker needs of a listener.
@@ -26,6 +29,8 @@ pub struct Snapshot {
 pub struct Listener {
     /// For logs and counters.
     pub name: String,
+    /// False when it is gone from the configuration; sessions that came by it may still live.
+    pub in_use: bool,
     /// Index into [`Snapshot::pools`].
     pub pool: u16,
     /// `None`: never.
@@ -39,6 +44,8 @@ pub struct Listener {
 pub struct Pool {
     /// For logs and counters.
     pub name: String,
+    /// False when it is gone from the configuration; its sessions may still live.
+    pub in_use: bool,
     /// How a server is chosen.
     pub mapping: Mapping,
     /// Which part of the address is the key.
@@ -77,44 +84,92 @@ pub struct Server {
 pub struct NotAvailable(pub String);
 
 impl Snapshot {
-    /// Makes the snapshot of a spec. `resolve` gives the address of a server by the index of its
-    /// pool and its own; `None` means that this kind of address cannot be used yet.
+    /// Makes the snapshot of a spec, each thing at its place in `roster`. What is gone from the spec
+    /// and still has a place stays as it was in `previous`, for the sessions that it may have.
+    /// `resolve` gives the address of a server by the index of its pool and its own; `None` means
+    /// that this kind of address cannot be used yet.
+    ///
+    /// # Errors
+    /// When the spec asks for something that is not built yet.
     pub fn new(
         spec: &Spec,
+        roster: &Roster,
+        previous: Option<&Self>,
         max_sessions: u64,
         mut resolve: impl FnMut(usize, usize) -> Option<SocketAddr>,
     ) -> Result<Self, NotAvailable> {
-        let mut gauges = 0..;
-        let mut pools = Vec::with_capacity(spec.pools.len());
-        for (index, pool) in spec.pools.iter().enumerate() {
-            let mut servers = Vec::with_capacity(pool.servers.len());
-            for (position, server) in pool.servers.iter().enumerate() {
-                let Some(addr) = resolve(index, position) else {
-                    return Err(NotAvailable(alloc::format!("{}/{}", pool.name, server.name)));
-                };
-                let gauge = gauges.next().unwrap_or_default();
-                servers.push(Server::of(server, addr, gauge));
-            }
-            pools.push(Pool::of(pool, servers, spec.global.seed)?);
+        let mut pools = Vec::new();
+        for (place, holder) in roster.pools.holders().enumerate() {
+            let name = holder.map_or("", |(name, _)| name);
+            let index = spec.pools.iter().position(|pool| pool.name == name);
+            let before =
+                || previous.and_then(|it| it.pools.get(place)).filter(|it| it.name == name);
+            pools.push(match index {
+                Some(index) => {
+                    let pool = &spec.pools[index];
+                    let servers = servers_of(pool, roster, |server| resolve(index, server))?;
+                    Pool::of(pool, servers, spec.global.seed)?
+                }
+                None => {
+                    Pool { in_use: false, ..before().cloned().unwrap_or_else(|| Pool::gone(name)) }
+                }
+            });
         }
-        let listeners = spec.listeners.iter().map(Listener::of).collect();
-        Ok(Self { listeners, pools, max_sessions })
+        let listeners = roster.listeners.holders().enumerate().map(|(place, holder)| {
+            let name = holder.map_or("", |(name, _)| name);
+            let before =
+                || previous.and_then(|it| it.listeners.get(place)).filter(|it| it.name == name);
+            match spec.listeners.iter().find(|listener| listener.name == name) {
+                Some(listener) => {
+                    let pool = roster.pools.of(&spec.pools[listener.pool].name);
+                    Listener::of(listener, pool.expect("every pool of the spec has a place"))
+                }
+                None => Listener {
+                    in_use: false,
+                    ..before().cloned().unwrap_or_else(|| Listener::gone(name))
+                },
+            }
+        });
+        let drain_timeout = spec.global.drain_timeout;
+        Ok(Self { listeners: listeners.collect(), pools, max_sessions, drain_timeout })
     }
 
-    /// Every server with its pool, in the order of their gauges.
+    /// Every server of the configuration with its pool, in the order of their places and the file.
     pub fn servers(&self) -> impl Iterator<Item = (&Pool, &Server)> {
-        self.pools.iter().flat_map(|pool| pool.servers.iter().map(move |server| (pool, server)))
+        let pools = self.pools.iter().filter(|pool| pool.in_use);
+        pools.flat_map(|pool| pool.servers.iter().map(move |server| (pool, server)))
     }
 }
 
+fn servers_of(
+    pool: &spec::Pool,
+    roster: &Roster,
+    mut resolve: impl FnMut(usize) -> Option<SocketAddr>,
+) -> Result<Vec<Server>, NotAvailable> {
+    let server = |(index, server): (usize, &spec::Server)| {
+        let name = server_name(&pool.name, &server.name);
+        let gauge = roster.servers.of(&name).expect("every server of the spec has a place");
+        let addr = resolve(index).ok_or(NotAvailable(name))?;
+        Ok(Server::of(server, addr, gauge))
+    };
+    pool.servers.iter().enumerate().map(server).collect()
+}
+
 impl Listener {
-    fn of(listener: &spec::Listener) -> Self {
+    fn of(listener: &spec::Listener, pool: u16) -> Self {
         Self {
             name: listener.name.clone(),
-            pool: listener.pool as u16,
+            in_use: true,
+            pool,
             idle_timeout: listener.idle_timeout,
             fin_timeout: listener.fin_timeout,
         }
+    }
+
+    /// One that nobody knows more of than its name.
+    fn gone(name: &str) -> Self {
+        let fin_timeout = FIN_TIMEOUT;
+        Self { name: name.into(), in_use: false, pool: 0, idle_timeout: None, fin_timeout }
     }
 }
 
@@ -138,6 +193,7 @@ impl Pool {
         };
         Ok(Self {
             name: pool.name.clone(),
+            in_use: true,
             mapping,
             key: pool.key,
             attempts: pool.attempts,
@@ -147,7 +203,25 @@ impl Pool {
             servers,
         })
     }
+
+    /// One that nobody knows more of than its name.
+    fn gone(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            in_use: false,
+            mapping: Mapping::RoundRobin,
+            key: KeyPrefix { v4: 32, v6: 64 },
+            attempts: 1,
+            connect_timeout: FIN_TIMEOUT,
+            splice: Splice::Auto,
+            keepalive: None,
+            servers: Vec::new(),
+        }
+    }
 }
+
+/// CONTRACT's default of `timeouts.fin`.
+const FIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Server {
     fn of(server: &spec::Server, addr: SocketAddr, gauge: u16) -> Self {

@@ -22,6 +22,11 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
     }
 
+    /// Back to 0; only the worker that owns the counter may.
+    pub fn clear(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     /// The value, from any thread.
     pub fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
@@ -138,6 +143,15 @@ pub struct ServerStats {
     _rest: [u64; 1],
 }
 
+impl ServerStats {
+    /// All at 0; only the worker that owns them may.
+    pub fn clear(&self) {
+        let Self { sessions, bytes, connect_errors, redispatched, aborts, _rest } = self;
+        let all = bytes.iter().chain(aborts).chain([sessions, connect_errors, redispatched]);
+        all.for_each(Counter::clear);
+    }
+}
+
 /// What a worker counts for one listener.
 #[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
 #[repr(C, align(64))]
@@ -147,4 +161,12 @@ pub struct ListenerStats {
     /// Bytes towards servers and towards clients.
     pub bytes: [Counter; 2],
     _rest: [u64; 5],
+}
+
+impl ListenerStats {
+    /// All at 0; only the worker that owns them may.
+    pub fn clear(&self) {
+        let Self { sessions, bytes, _rest } = self;
+        bytes.iter().chain([sessions]).for_each(Counter::clear);
+    }
 }

@@ -13,6 +13,7 @@ mod http;
 mod lengths;
 mod metrics;
 mod rates;
+mod reload;
 mod troubles;
 
 use std::rc::Rc;
@@ -49,6 +50,8 @@ pub(crate) fn run(control: Control) {
         if let Some(listener) = control.admin.clone() {
             tokio_uring::spawn(admin::serve(listener, view.clone()));
         }
+        let obeying = view.clone();
+        tokio_uring::spawn(async move { reload::obey(&obeying).await });
         let mut troubles = Troubles::watch(&control);
         let mut ticks = interval(LOOK);
         // A look that comes late is no reason for another one right after it.

@@ -35,8 +35,15 @@ pub(crate) fn run(path: &Path, end_with_parent: bool) -> ExitCode {
         let line = source.position(warning).map(|place| place.line);
         warn!(file = name, line, "{}", warning.message);
     }
-    let launch =
-        Launch { text: &text, parse: &parse, control: control::run, notice: &|it| tell(it) };
+    // A reload finds the same file wherever the process may be by then.
+    let file = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let launch = Launch {
+        file: &file,
+        text: &text,
+        parse: &parse,
+        control: control::run,
+        notice: &|it| tell(it),
+    };
     match supervise(launch) {
         Ok(Outcome::Stopped) => {
             info!("stopped");

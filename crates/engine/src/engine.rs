@@ -2,7 +2,7 @@
 //! everything else.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
@@ -15,29 +15,29 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use ringbolt_core::header::{Command, Header};
 use ringbolt_core::region::{Counted, Gauges};
-use ringbolt_core::snapshot::Snapshot;
+use ringbolt_core::spec::Spec;
 use ringbolt_core::time::Instant;
 
 use crate::clock;
 use crate::durations::Durations;
+use crate::force::{Changed, Force};
 use crate::listen::Door;
 use crate::machine::core_numbers;
 use crate::mailbox::{Mailbox, Order};
+use crate::start::StartError;
 use crate::worker::Worker;
 
 /// What the control thread sees of the engine it belongs to.
 #[derive(Clone, Debug)]
 pub struct Control {
-    /// What the workers go by.
-    pub snapshot: Arc<Snapshot>,
+    /// What is in force, and how to change it.
+    pub force: Arc<Force>,
     /// Live sessions, engines so far, sessions lost.
     pub header: &'static Header,
     /// Live sessions, by what they belong to.
     pub gauges: Gauges<'static>,
     /// What each worker has counted since the supervisor started.
     pub counted: Vec<Counted<'static>>,
-    /// Addresses that clients connect to.
-    pub addresses: Vec<SocketAddr>,
     /// Where HTTP is to be served. The supervisor's: to be duplicated, not closed.
     pub http: Option<Arc<TcpListener>>,
     /// The runtime socket, in the same way.
@@ -60,6 +60,14 @@ impl Control {
         for mailbox in &*self.mailboxes {
             mailbox.hand_over(empty(), Box::new(reply.clone()));
         }
+    }
+
+    /// Puts another configuration in force; see [`Force::change`].
+    ///
+    /// # Errors
+    /// When it cannot be; then nothing has changed.
+    pub fn change(&self, text: &str, spec: &Spec) -> Result<Changed, StartError> {
+        self.force.change(text, spec, self.gauges, &self.mailboxes)
     }
 
     /// Whether every thread of this engine is at work.
@@ -118,7 +126,6 @@ pub(crate) struct Engine<'a> {
     pub(crate) doors: Vec<Vec<Door>>,
     /// Connections that the engine before had accepted and not looked at.
     pub(crate) waiting: Vec<(i32, u16)>,
-    pub(crate) drain_timeout: Option<Duration>,
     /// Written when there is something to look at: an order in the header, a worker that ended.
     pub(crate) bell: &'a EventFd,
 }
@@ -160,7 +167,7 @@ impl Engine<'_> {
                     counted: self.control.counted[number],
                     part,
                     capacity: self.capacity,
-                    snapshot: self.control.snapshot.clone(),
+                    snapshot: self.control.force.snapshot(),
                     doors,
                     mailboxes: mailboxes.clone(),
                 };
@@ -182,7 +189,7 @@ impl Engine<'_> {
             let thread = thread::Builder::new().name("control".into());
             thread.spawn(move || control_thread(control)).expect("the control thread starts");
             let header = self.control.header;
-            obey(header, bell, &mailboxes, &running, self.drain_timeout)
+            obey(header, bell, &mailboxes, &running, &self.control.force)
                 .expect("an eventfd can be waited for");
         });
         Ok(())
@@ -195,7 +202,7 @@ fn obey(
     bell: &EventFd,
     mailboxes: &[Mailbox],
     running: &AtomicUsize,
-    drain_timeout: Option<Duration>,
+    force: &Force,
 ) -> io::Result<()> {
     let mut obeyed = Command::Run;
     let mut deadline = None;
@@ -212,7 +219,8 @@ fn obey(
                 }
             }
             let drains = wanted == Command::Drain;
-            deadline = drain_timeout.filter(|_| drains).map(|span| clock::now() + span);
+            let timeout = force.snapshot().drain_timeout;
+            deadline = timeout.filter(|_| drains).map(|span| clock::now() + span);
             obeyed = wanted;
         }
         if wait_for(bell, deadline)? {

@@ -5,9 +5,11 @@
 //! block says which invariant it relies on, who keeps it, and until when. Decisions are
 //! `ringbolt-core`'s: a worker is its shard with a ring as the kernel.
 
+mod accepted;
 mod clock;
 mod durations;
 mod engine;
+mod force;
 mod holder;
 mod kernel;
 mod listen;
@@ -21,11 +23,13 @@ mod region;
 mod ring;
 mod socket;
 mod start;
+mod store;
 mod supervisor;
 mod worker;
 
 pub use durations::Durations;
 pub use engine::{Control, Started};
+pub use force::{Changed, Force};
 pub use holder::Holder;
 pub use machine::{cores, descriptor_limit, end_with_parent};
 pub use start::StartError;

@@ -7,12 +7,13 @@ use std::net::SocketAddr;
 use std::os::fd::IntoRawFd;
 use std::time::Duration;
 
+use nix::unistd::close;
 use ringbolt_core::kernel::Fd;
 use ringbolt_core::spec::{Bind, Spec};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::holder;
-use crate::socket::{is_listening, prepare};
+use crate::socket::{is_listening, prepare, renew};
 use crate::start::StartError;
 
 /// One worker's listening socket and the listener it belongs to.
@@ -23,35 +24,91 @@ pub(crate) struct Door {
 }
 
 /// A group of sockets on one address.
-#[derive(Debug)]
-struct Group {
-    addr: SocketAddr,
-    listener: u16,
-    /// Numbers, not owners: a drain closes them through the shared table, from the engine.
-    sockets: Vec<Fd>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// As it was asked for; its port may be 0.
+    pub(crate) wanted: SocketAddr,
+    /// With the port that was free then.
+    pub(crate) addr: SocketAddr,
+    /// By name.
+    pub(crate) listener: String,
+    /// One a worker. Numbers, not owners: workers close them through the shared table.
+    pub(crate) sockets: Vec<Fd>,
 }
 
 /// All listening sockets.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Listening(Vec<Group>);
+
+impl FromIterator<Group> for Listening {
+    fn from_iter<T: IntoIterator<Item = Group>>(groups: T) -> Self {
+        Self(groups.into_iter().collect())
+    }
+}
 
 impl Listening {
     /// Listens on every address of the spec, once for each of `workers`.
     pub(crate) fn open(spec: &Spec, workers: usize) -> Result<Self, StartError> {
+        Self(Vec::new()).follow(spec, workers)
+    }
+
+    /// What listens under another spec: addresses that stay keep their sockets, new ones are opened.
+    /// Those that are gone are for the workers to close, after serving what waits.
+    pub(crate) fn follow(&self, spec: &Spec, workers: usize) -> Result<Self, StartError> {
+        let mut left = self.0.clone();
         let mut groups = Vec::new();
-        for (index, listener) in (0u16..).zip(&spec.listeners) {
-            let keepalive = spec.pools[listener.pool].keepalive;
+        let mut opened: Vec<Fd> = Vec::new();
+        for listener in &spec.listeners {
+            let wish = Wish {
+                listener: &listener.name,
+                workers,
+                backlog: listener.backlog,
+                keepalive: spec.pools[listener.pool].keepalive,
+            };
             for bind in &listener.binds {
-                let addr = match bind {
-                    Bind::Address(addr) => *addr,
-                    Bind::Inherited(which) => {
-                        return Err(StartError::NotAvailable(format!("bind \"fd@{which}\"")));
-                    }
-                };
-                groups.push(Group::open(addr, index, workers, listener.backlog, keepalive)?);
+                let group = self.group(bind, &wish, &mut left).inspect_err(|_| {
+                    close_all(&opened);
+                })?;
+                if !self.0.iter().any(|before| before.sockets == group.sockets) {
+                    opened.extend(&group.sockets);
+                }
+                groups.push(group);
             }
         }
         Ok(Self(groups))
+    }
+
+    /// The sockets of one address: those that listen there already, taken out of `left`, or new ones.
+    fn group(
+        &self,
+        bind: &Bind,
+        wish: &Wish<'_>,
+        left: &mut Vec<Group>,
+    ) -> Result<Group, StartError> {
+        let wanted = match bind {
+            Bind::Address(addr) => *addr,
+            Bind::Inherited(which) => {
+                return Err(StartError::NotAvailable(format!("bind \"fd@{which}\"")));
+            }
+        };
+        if let Some(place) = left.iter().position(|group| group.wanted == wanted && group.lives()) {
+            return left.swap_remove(place).renewed(wish);
+        }
+        // Our own socket on the same port, on its way out perhaps, is no other process.
+        let ours = self.0.iter().any(|group| group.addr.port() == wanted.port());
+        if wanted.port() != 0 && !ours {
+            check_free(wanted)?;
+        }
+        Group::open(wanted, wish)
+    }
+
+    /// Closes what this has and `other` has not: a change that did not come to be.
+    pub(crate) fn close_beyond(&self, other: &Self) {
+        for group in &self.0 {
+            if !other.0.iter().any(|before| before.sockets == group.sockets) {
+                close_all(&group.sockets);
+            }
+        }
     }
 
     /// The addresses, with the ports that were free where 0 was asked for.
@@ -59,14 +116,19 @@ impl Listening {
         self.0.iter().map(|group| group.addr).collect()
     }
 
-    /// What a worker listens on. A drain closes sockets through the shared descriptor table, so
-    /// only those that still listen count.
-    pub(crate) fn doors(&self, worker: usize) -> Vec<Door> {
-        self.0
-            .iter()
-            .map(|group| Door { socket: group.sockets[worker], listener: group.listener })
-            .filter(|door| is_listening(door.socket))
-            .collect()
+    /// Every group.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.0.iter()
+    }
+
+    /// What a worker listens on, with the places of listeners. A drain closes sockets through the
+    /// shared descriptor table, so only those that still listen count.
+    pub(crate) fn doors(&self, worker: usize, place: impl Fn(&str) -> Option<u16>) -> Vec<Door> {
+        let door = |group: &Group| {
+            let listener = place(&group.listener)?;
+            Some(Door { socket: group.sockets[worker], listener })
+        };
+        self.0.iter().filter_map(door).filter(|door| is_listening(door.socket)).collect()
     }
 
     /// Whether a number is one of ours and still what it was.
@@ -74,8 +136,8 @@ impl Listening {
         self.0.iter().any(|group| group.sockets.contains(&fd)) && is_listening(fd)
     }
 
-    /// The listener whose address a connection came by.
-    pub(crate) fn listener_of(&self, local: SocketAddr) -> Option<u16> {
+    /// The name of the listener whose address a connection came by.
+    pub(crate) fn listener_of(&self, local: SocketAddr) -> Option<&str> {
         let exact = self.0.iter().find(|group| group.addr == local);
         let any = || {
             self.0.iter().find(|group| {
@@ -84,30 +146,50 @@ impl Listening {
                     && group.addr.is_ipv4() == local.is_ipv4()
             })
         };
-        exact.or_else(any).map(|group| group.listener)
+        exact.or_else(any).map(|group| &*group.listener)
     }
 }
 
+/// What a listener asks of its sockets.
+struct Wish<'a> {
+    listener: &'a str,
+    workers: usize,
+    backlog: u32,
+    keepalive: Option<Duration>,
+}
+
 impl Group {
-    fn open(
-        addr: SocketAddr,
-        listener: u16,
-        workers: usize,
-        backlog: u32,
-        keepalive: Option<Duration>,
-    ) -> Result<Self, StartError> {
-        if addr.port() != 0 {
-            check_free(addr)?;
+    fn open(wanted: SocketAddr, wish: &Wish<'_>) -> Result<Self, StartError> {
+        let failed = |error| StartError::Bind { addr: wanted, error };
+        let first = listen(wanted, wish.backlog, wish.keepalive).map_err(failed)?;
+        let addr = first.local_addr().map_err(failed)?.as_socket().unwrap_or(wanted);
+        let mut sockets = vec![first];
+        for _ in 1..wish.workers {
+            sockets.push(listen(addr, wish.backlog, wish.keepalive).map_err(failed)?);
         }
-        let failed = |error| StartError::Bind { addr, error };
-        let first = listen(addr, backlog, keepalive).map_err(failed)?;
-        let taken = first.local_addr().map_err(failed)?.as_socket().unwrap_or(addr);
-        let mut sockets = vec![first.into_raw_fd()];
-        for _ in 1..workers {
-            let socket = listen(taken, backlog, keepalive).map_err(failed)?;
-            sockets.push(socket.into_raw_fd());
+        let sockets = sockets.into_iter().map(IntoRawFd::into_raw_fd).collect();
+        Ok(Self { wanted, addr, listener: wish.listener.into(), sockets })
+    }
+
+    /// The same sockets for what is asked of them now.
+    fn renewed(self, wish: &Wish<'_>) -> Result<Self, StartError> {
+        for socket in &self.sockets {
+            let failed = |error| StartError::Bind { addr: self.addr, error };
+            renew(*socket, wish.backlog, wish.keepalive).map_err(failed)?;
         }
-        Ok(Self { addr: taken, listener, sockets })
+        Ok(Self { listener: wish.listener.into(), ..self })
+    }
+
+    /// Whether its sockets still listen.
+    fn lives(&self) -> bool {
+        self.sockets.iter().all(|socket| is_listening(*socket))
+    }
+}
+
+/// Sockets that no worker has heard of yet; what a close says makes no difference.
+fn close_all(sockets: &[Fd]) {
+    for socket in sockets {
+        let _ = close(*socket);
     }
 }
 

@@ -3,12 +3,18 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 
 use crossbeam::queue::SegQueue;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use ringbolt_core::roster::Fresh;
+use ringbolt_core::snapshot::Snapshot;
+
 use crate::durations::Durations;
+use crate::listen::Door;
 
 /// What a worker is told.
 pub(crate) enum Order {
@@ -16,6 +22,8 @@ pub(crate) enum Order {
     Drain,
     /// Reset what is left and end.
     Stop,
+    /// Go on under another configuration.
+    Renew(Box<Renewal>),
     /// Go on with these empty histograms and hand over those filled so far.
     HandOver {
         /// The empty ones.
@@ -23,6 +31,15 @@ pub(crate) enum Order {
         /// Takes those filled so far; called on the worker, so it must not wait.
         reply: Reply,
     },
+}
+
+/// What a worker goes on with.
+pub(crate) struct Renewal {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) doors: Vec<Door>,
+    pub(crate) fresh: Arc<Fresh>,
+    /// Told when the worker has taken it; dropped by one that has ended.
+    pub(crate) taken: Sender<()>,
 }
 
 /// Takes what a worker has measured.
@@ -33,6 +50,7 @@ impl fmt::Debug for Order {
         out.write_str(match self {
             Self::Drain => "Drain",
             Self::Stop => "Stop",
+            Self::Renew(_) => "Renew",
             Self::HandOver { .. } => "HandOver",
         })
     }
@@ -61,6 +79,14 @@ impl Mailbox {
     pub(crate) fn send(&self, order: Order) {
         self.orders.push(order);
         self.wake();
+    }
+
+    /// Hands another configuration over; an ended worker has no use for it.
+    pub(crate) fn renew(&self, renewal: Box<Renewal>) {
+        self.send(Order::Renew(renewal));
+        if self.closed.load(Ordering::SeqCst) {
+            self.answer_the_rest();
+        }
     }
 
     /// Asks the worker for what it has measured. It answers even if it has ended: once with what it
@@ -123,11 +149,11 @@ mod tests {
         let ask = || {
             let sender = sender.clone();
             let reply = move |durations: Box<Durations>| sender.send(durations).unwrap();
-            mailbox.hand_over(Box::new(Durations::new(0)), Box::new(reply));
+            mailbox.hand_over(Box::<Durations>::default(), Box::new(reply));
         };
         ask();
         assert!(answers.try_recv().is_err(), "nobody has taken the order");
-        let mut measured = Box::new(Durations::new(0));
+        let mut measured = Box::<Durations>::default();
         measured.record(Span::Session, Duration::from_secs(1));
         mailbox.close(measured);
         ask();

@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd;
 use nix::unistd::close;
 use ringbolt_core::kernel::Fd;
 
-use crate::listen::Listening;
+use crate::accepted::Accepted;
 use crate::socket::{connection_addr, is_untouched};
 
 /// Every descriptor number that is open in this process.
@@ -57,14 +57,14 @@ impl Spare {
 pub(crate) fn sweep(
     own: &BTreeSet<Fd>,
     named: &BTreeSet<Fd>,
-    listening: &Listening,
+    accepted: &Accepted,
 ) -> io::Result<Vec<(Fd, u16)>> {
     let mut waiting = Vec::new();
     for fd in open_descriptors()? {
-        if own.contains(&fd) || named.contains(&fd) || listening.contains(fd) {
+        if own.contains(&fd) || named.contains(&fd) || accepted.listens_on(fd) {
             continue;
         }
-        let listener = connection_addr(fd).and_then(|local| listening.listener_of(local));
+        let listener = connection_addr(fd).and_then(|local| accepted.listener_of(local));
         match listener {
             Some(listener) if is_untouched(fd) => waiting.push((fd, listener)),
             // A session's socket was born to reset, so its peer sees a reset and no end.

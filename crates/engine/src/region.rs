@@ -1,9 +1,8 @@
-//! The memory that outlives an engine: the session region and the accepted configuration, each a
-//! memfd. Unsafe: the mapping, and giving memory back to it.
+//! The memory that outlives an engine: the session region, a memfd. Unsafe: the mapping, and giving
+//! memory back to it.
 
 use std::cell::Cell;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::slice;
@@ -58,31 +57,4 @@ pub(crate) fn punch_hole(pages: &[Cell<u8>]) {
     // mapped for ever; the bytes are `Cell`s, so nobody holds a reference that forbids a change. A
     // refusal costs memory and nothing else.
     let _ = unsafe { madvise(start, pages.len(), MmapAdvise::MADV_REMOVE) };
-}
-
-/// The configuration that was last accepted. What restarts and upgrades read, because the file may
-/// be broken by then.
-#[derive(Debug)]
-pub(crate) struct AcceptedText(File);
-
-impl AcceptedText {
-    /// Keeps `text`.
-    pub(crate) fn create(text: &str) -> io::Result<Self> {
-        let mut file = File::from(memfd_create(c"ringbolt-configuration", MFdFlags::empty())?);
-        file.write_all(text.as_bytes())?;
-        Ok(Self(file))
-    }
-
-    /// The text.
-    pub(crate) fn read(&mut self) -> io::Result<String> {
-        let mut text = String::new();
-        self.0.seek(SeekFrom::Start(0))?;
-        self.0.read_to_string(&mut text)?;
-        Ok(text)
-    }
-
-    /// The descriptor of the memory.
-    pub(crate) fn fd(&self) -> i32 {
-        self.0.as_raw_fd()
-    }
 }

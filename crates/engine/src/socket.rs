@@ -30,14 +30,24 @@ pub(crate) fn prepare(socket: &Socket, keepalive: Option<Duration>) -> io::Resul
     // Urgent data would otherwise be skipped by reads, and stop a splice for ever.
     socket.set_out_of_band_inline(true)?;
     socket.set_tcp_nodelay(true)?;
-    if let Some(idle) = keepalive {
-        let probes = TcpKeepalive::new()
-            .with_time(at_least_a_second(idle))
-            .with_interval(at_least_a_second(idle / 3))
-            .with_retries(6);
-        socket.set_tcp_keepalive(&probes)?;
-    }
-    Ok(())
+    set_keepalive(&SockRef::from(socket), keepalive)
+}
+
+/// Another backlog and keepalive for a socket that listens; connections accepted from now on have it.
+pub(crate) fn renew(listener: Fd, backlog: u32, keepalive: Option<Duration>) -> io::Result<()> {
+    let descriptor = borrow(listener);
+    let socket = SockRef::from(&descriptor);
+    set_keepalive(&socket, keepalive)?;
+    socket.listen(backlog as i32)
+}
+
+fn set_keepalive(socket: &Socket, keepalive: Option<Duration>) -> io::Result<()> {
+    let Some(idle) = keepalive else { return socket.set_keepalive(false) };
+    let probes = TcpKeepalive::new()
+        .with_time(at_least_a_second(idle))
+        .with_interval(at_least_a_second(idle / 3))
+        .with_retries(6);
+    socket.set_tcp_keepalive(&probes)
 }
 
 /// The close to come shall be an end and no reset.

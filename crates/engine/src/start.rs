@@ -74,6 +74,10 @@ pub enum StartError {
         /// What the system said.
         error: io::Error,
     },
+    /// No change is taken any more: it drains or stops.
+    Ending,
+    /// More names than the region has places for, those with sessions from before included.
+    TooManyNames(&'static str),
     /// The first engine ended before it served.
     Engine(String),
 }
@@ -128,6 +132,11 @@ impl fmt::Display for StartError {
                 "{wanted} sessions need 2 descriptors each, and this process may open {descriptors}, \
                  which is enough for {possible}; lower global.max_sessions or raise the limit \
                  (LimitNOFILE= in a systemd unit, `ulimit -n` in a shell)"
+            ),
+            Self::Ending => write!(out, "it drains or stops; nothing is changed any more"),
+            Self::TooManyNames(kind) => write!(
+                out,
+                "too many {kind}; those that were taken out count until their sessions have ended"
             ),
             Self::System { what, error } => write!(out, "{what}: {error}"),
             Self::Engine(how) => write!(out, "the engine ended before it could serve: {how}"),

@@ -2,10 +2,11 @@
 //! again when it dies. It has one thread for ever and carries no traffic, so there is nothing in it
 //! that traffic could break.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,23 +21,26 @@ use ringbolt_core::kernel::Fd;
 use ringbolt_core::limits::{SESSIONS_MAX, sessions_for};
 use ringbolt_core::region::{Extent, Part};
 use ringbolt_core::session::{Phase, Side};
-use ringbolt_core::snapshot::Snapshot;
-use ringbolt_core::spec::{Place, Spec};
+use ringbolt_core::spec::Spec;
 use ringbolt_core::time::Instant;
 
+use crate::accepted::Accepted;
 use crate::clock;
 use crate::engine::{Control, Engine, Started, Starting};
-use crate::listen::Listening;
+use crate::force::Force;
 use crate::machine::{cores, raise_descriptor_limit};
 use crate::operator::OperatorSockets;
 use crate::orphans::{Spare, open_descriptors, sweep};
 use crate::process::{clone_with_shared_descriptors, status_in_words};
-use crate::region::{AcceptedText, SessionMemory};
+use crate::region::SessionMemory;
 use crate::ring;
 use crate::start::StartError;
+use crate::store::Store;
 
 /// What a supervisor is started with.
 pub struct Launch<'a> {
+    /// Where the configuration comes from, for reloads.
+    pub file: &'a Path,
     /// The configuration that was accepted.
     pub text: &'a str,
     /// Makes a spec of such a text; every engine starts from the text last accepted.
@@ -138,15 +142,15 @@ const STOP_LIMIT: Duration = Duration::from_secs(2);
 struct Supervisor<'a> {
     launch: Launch<'a>,
     memory: SessionMemory,
-    text: AcceptedText,
+    store: Arc<Store>,
     extent: Extent,
     max_sessions: u64,
-    listening: Listening,
     operator: OperatorSockets,
     started: Started,
-    resolved: BTreeMap<(String, u16), SocketAddr>,
     signals: SignalFd,
     bell: EventFd,
+    /// Rung when the configuration is to be read again.
+    reload: Arc<EventFd>,
     ready: Arc<EventFd>,
     /// Open before the first engine was cloned, beside the listening sockets.
     own: BTreeSet<Fd>,
@@ -174,34 +178,37 @@ impl<'a> Supervisor<'a> {
         drop(ring::create().map_err(StartError::NoRing)?);
         let workers = usize::from(spec.global.workers.unwrap_or_else(cores));
         let max_sessions = max_sessions(&spec, descriptors, workers)?;
-        let resolved = resolve_all(&spec)?;
-        let listening = Listening::open(&spec, workers)?;
+        let accepted = Accepted::first(launch.text, &spec, workers)?;
         let operator = OperatorSockets::open(&spec.global)?;
         let extent = Extent { workers, capacity: max_sessions as u32 };
         let memory = SessionMemory::create(extent).map_err(StartError::system("session region"))?;
-        let text = AcceptedText::create(launch.text)
+        let store = Store::create()
+            .and_then(|store| store.keep(memory.region.header, &accepted).map(|()| store))
             .map_err(StartError::system("memory for the configuration"))?;
         let signals = signals().map_err(StartError::system("signals"))?;
         let event =
             || EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
         let bell = event().map_err(|errno| StartError::system("event")(errno.into()))?;
+        // Blocking, because a ring waits in a read of it.
+        let reload = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC)
+            .map_err(|errno| StartError::system("event")(errno.into()))?;
         let ready = event().map_err(|errno| StartError::system("event")(errno.into()))?;
         let spare = Spare::open().map_err(StartError::system("spare descriptor"))?;
         let mut own = open_descriptors().map_err(StartError::system("list of descriptors"))?;
-        own.retain(|fd| !listening.contains(*fd));
-        debug_assert!(own.contains(&memory.fd()) && own.contains(&text.fd()));
+        own.retain(|fd| !accepted.listens_on(*fd));
+        debug_assert!(own.contains(&memory.fd()));
+        debug_assert!(store.descriptors().iter().all(|fd| own.contains(fd)));
         Ok(Self {
             launch,
             memory,
-            text,
+            store: Arc::new(store),
             extent,
             max_sessions,
-            listening,
             operator,
             started: Started::now(),
-            resolved,
             signals,
             bell,
+            reload: Arc::new(reload),
             ready: Arc::new(ready),
             own,
             spare,
@@ -256,25 +263,35 @@ impl<'a> Supervisor<'a> {
     }
 
     fn clone_engine(&mut self) -> Result<Pid, StartError> {
-        let text = self.text.read().map_err(StartError::system("the accepted configuration"))?;
-        let spec = (self.launch.parse)(&text).map_err(StartError::Configuration)?;
-        let snapshot = self.snapshot(&spec)?;
+        let accepted = self.accepted()?;
+        let spec = (self.launch.parse)(&accepted.text).map_err(StartError::Configuration)?;
+        let wanted = spec.global.max_sessions.map_or(self.max_sessions, u64::from);
+        let snapshot = accepted.snapshot(&spec, None, wanted.min(self.max_sessions))?;
+        let workers = self.extent.workers;
+        let doors = (0..workers).map(|worker| accepted.doors(worker)).collect();
         let region = &mut self.memory.region;
         region.header.begin_epoch(0);
+        let force = Force::new(
+            self.launch.file.into(),
+            region.header,
+            self.store.clone(),
+            self.reload.clone(),
+            (workers, self.max_sessions),
+            accepted,
+            snapshot,
+        );
         let control = Control {
-            snapshot: Arc::new(snapshot),
+            force: Arc::new(force),
             header: region.header,
             gauges: region.gauges,
             counted: region.stats.clone(),
-            addresses: self.listening.addresses(),
             http: self.operator.http.clone(),
             admin: self.operator.admin(),
             started: self.started,
             // Every worker, and the control thread.
-            starting: Starting::new(self.extent.workers + 1, self.ready.clone()),
+            starting: Starting::new(workers + 1, self.ready.clone()),
             mailboxes: Arc::default(),
         };
-        let doors = (0..self.extent.workers).map(|worker| self.listening.doors(worker)).collect();
         let bell = &self.bell;
         let (capacity, control_thread) = (self.extent.capacity, self.launch.control);
         let parts = &mut region.parts;
@@ -288,7 +305,6 @@ impl<'a> Supervisor<'a> {
                 capacity,
                 doors,
                 waiting: waiting.clone(),
-                drain_timeout: spec.global.drain_timeout,
                 bell,
             };
             engine.run()
@@ -296,15 +312,10 @@ impl<'a> Supervisor<'a> {
         .map_err(StartError::system("the engine cannot be cloned"))
     }
 
-    fn snapshot(&self, spec: &Spec) -> Result<Snapshot, StartError> {
-        let address =
-            |pool: usize, server: usize| match &spec.pools[pool].servers[server].addr.place {
-                Place::Socket(addr) => Some(*addr),
-                Place::Name { host, port } => self.resolved.get(&(host.clone(), *port)).copied(),
-                Place::Unix(_) => None,
-            };
-        Snapshot::new(spec, self.max_sessions, address)
-            .map_err(|missing| StartError::NotAvailable(missing.0))
+    /// What is in force. It may have been changed by an engine since the last look.
+    fn accepted(&self) -> Result<Accepted, StartError> {
+        let kept = self.store.read(self.memory.region.header);
+        kept.map_err(StartError::system("the accepted configuration"))
     }
 
     fn engine_is_ready(&mut self) {
@@ -313,8 +324,9 @@ impl<'a> Supervisor<'a> {
             let epoch = self.memory.region.header.epoch();
             Notice::Restarted { pid: engine.pid.as_raw(), epoch }
         } else {
+            let accepted = self.accepted().map(|accepted| accepted.listening.addresses());
             Notice::Ready {
-                addresses: self.listening.addresses(),
+                addresses: accepted.unwrap_or_default(),
                 workers: self.extent.workers,
                 max_sessions: self.max_sessions,
                 http: self.operator.http_address(),
@@ -330,9 +342,7 @@ impl<'a> Supervisor<'a> {
             Ok(Signal::SIGTERM) => self.stop("TERM"),
             Ok(Signal::SIGINT) => self.stop("INT"),
             Ok(Signal::SIGUSR1) => self.drain(),
-            Ok(Signal::SIGHUP) => {
-                (self.launch.notice)(&Notice::NotAvailable { what: "HUP: reload" });
-            }
+            Ok(Signal::SIGHUP) => drop(self.reload.write(1)),
             Ok(Signal::SIGUSR2) => {
                 (self.launch.notice)(&Notice::NotAvailable { what: "USR2: upgrade" });
             }
@@ -346,7 +356,8 @@ impl<'a> Supervisor<'a> {
         if self.memory.region.header.command() != Command::Run {
             return self.stop("USR1");
         }
-        let timeout = self.text.read().ok().and_then(|text| (self.launch.parse)(&text).ok());
+        let accepted = self.accepted().ok();
+        let timeout = accepted.and_then(|accepted| (self.launch.parse)(&accepted.text).ok());
         let timeout = timeout.and_then(|spec| spec.global.drain_timeout);
         (self.launch.notice)(&Notice::Draining { timeout });
         self.order(Command::Drain);
@@ -400,9 +411,17 @@ impl<'a> Supervisor<'a> {
         let live = self.forget_sessions();
         // No number is left in a record, so everything that is not ours is closed, which resets it.
         let named = BTreeSet::new();
-        let (spare, listening) = (&mut self.spare, &self.listening);
-        let swept = spare.lend(&mut self.own, |own| sweep(own, &named, listening));
-        self.waiting = swept.unwrap_or_default();
+        let accepted = self.accepted();
+        let spare = &mut self.spare;
+        // What was accepted was written in full; should it not be readable all the same, nothing is
+        // closed, since it may be a listening socket.
+        self.waiting = accepted.map_or_else(
+            |_| Vec::new(),
+            |accepted| {
+                let swept = spare.lend(&mut self.own, |own| sweep(own, &named, &accepted));
+                swept.unwrap_or_default()
+            },
+        );
         let kept = self.waiting.iter().filter(|(fd, _)| live.contains(fd)).count();
         let lost = (live.len() - kept) as u64;
         self.memory.region.header.lose(lost);
@@ -489,23 +508,4 @@ fn max_sessions(spec: &Spec, descriptors: u64, workers: usize) -> Result<u64, St
         return Err(StartError::TooManySessions { wanted, possible, descriptors });
     }
     Ok(wanted.min(u64::from(SESSIONS_MAX)))
-}
-
-/// The addresses of all names in the spec. Looked up once, before anything else has a thread.
-fn resolve_all(spec: &Spec) -> Result<BTreeMap<(String, u16), SocketAddr>, StartError> {
-    let mut resolved = BTreeMap::new();
-    for pool in &spec.pools {
-        for server in &pool.servers {
-            let Place::Name { host, port } = &server.addr.place else { continue };
-            let failed = |error| StartError::Resolve {
-                server: format!("{}/{}", pool.name, server.name),
-                host: host.clone(),
-                error,
-            };
-            let mut found = (host.as_str(), *port).to_socket_addrs().map_err(failed)?;
-            let nothing = || failed(io::Error::from(io::ErrorKind::NotFound));
-            resolved.insert((host.clone(), *port), found.next().ok_or_else(nothing)?);
-        }
-    }
-    Ok(resolved)
 }

@@ -1,5 +1,6 @@
 //! A worker: one thread, one core, one ring, one shard.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::mem::replace;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::durations::Durations;
 use crate::kernel::RingKernel;
 use crate::listen::Door;
 use crate::machine::pin_to;
-use crate::mailbox::{Mailbox, Order};
+use crate::mailbox::{Mailbox, Order, Renewal};
 use crate::ring::{self, Submissions, Wait};
 
 /// What a worker's thread starts with.
@@ -62,7 +63,7 @@ impl Worker {
         let mut ring = ring::create()?;
         let (submitter, submissions, mut completions) = ring.split();
         let ring = Submissions::new(submitter, submissions);
-        let durations = Box::new(Durations::new(self.snapshot.servers().count()));
+        let durations = Box::<Durations>::default();
         let mut kernel = RingKernel { ring, mailboxes: self.mailboxes, durations };
         let doors = self.doors.iter().map(|door| (door.socket, door.listener));
         let mut now = clock::now();
@@ -108,9 +109,24 @@ fn take_orders(shard: &mut Shard<'_>, kernel: &mut RingKernel<'_>, number: usize
         match order {
             Order::Drain => shard.drain(kernel, now),
             Order::Stop => shard.stop(kernel, now),
+            Order::Renew(renewal) => renew(shard, kernel, *renewal, now),
             Order::HandOver { empty, reply } => reply(replace(&mut kernel.durations, empty)),
         }
     }
+}
+
+fn renew(
+    shard: &mut Shard<'_>,
+    kernel: &mut RingKernel<'_>,
+    Renewal { snapshot, doors, fresh, taken }: Renewal,
+    now: Instant,
+) {
+    let used: BTreeSet<u16> = snapshot.servers().map(|(_, server)| server.gauge).collect();
+    kernel.durations.forget(|place| !used.contains(&place) || fresh.servers.contains(&place));
+    let doors: Vec<(Fd, u16)> = doors.iter().map(|door| (door.socket, door.listener)).collect();
+    shard.renew(kernel, snapshot, &doors, &fresh, now);
+    // Who asked may have given up waiting.
+    let _ = taken.send(());
 }
 
 fn until(next: Option<Instant>, now: Instant) -> Wait {

@@ -43,6 +43,8 @@ mod readiness;
 mod redis;
 /// Bytes, ends and resets through a session.
 mod relay;
+/// Another configuration, put in force in place.
+mod reload;
 /// Bulk through pipes.
 mod splice;
 /// Idle, half-closed, keepalive.

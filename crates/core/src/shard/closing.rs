@@ -58,7 +58,7 @@ impl Shard<'_> {
         let (spilled, cause) = (state.spilled, state.cause);
         let session = self.session(slot);
         if session.socket(Side::Server as usize) != NO_FD {
-            self.place.gauges.servers[session.gauge.get() as usize].subtract();
+            self.place.gauges.servers[session.server.get() as usize].subtract();
         }
         for side in Side::BOTH {
             let socket = session.socket(side as usize);
@@ -100,7 +100,7 @@ impl Shard<'_> {
             | Cause::Stopped => return,
         };
         if session.attempts.get() > 0 {
-            counted.servers[session.gauge.get() as usize].aborts[side as usize].add(1);
+            counted.servers[session.server.get() as usize].aborts[side as usize].add(1);
         }
     }
 

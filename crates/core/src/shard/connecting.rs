@@ -85,9 +85,7 @@ impl Shard<'_> {
                 return self.close(kernel, slot, Cause::LocalFault, now);
             }
         };
-        let left = session.gauge.get();
-        session.server.set(index as u16);
-        session.gauge.set(server.gauge);
+        let left = session.server.replace(server.gauge);
         session.attempts.set(session.attempts.get() + 1);
         session.active_at.set(now.as_nanos());
         session.set_socket(Side::Server as usize, socket);
@@ -110,11 +108,15 @@ impl Shard<'_> {
         if tried >= pool.attempts || usize::from(tried) >= pool.servers.len() {
             return None;
         }
+        // Nowhere when a reload took that server away in the meantime: then from the beginning.
+        let place_before = (tried > 0).then(|| session.server.get());
+        let before = place_before
+            .and_then(|place| pool.servers.iter().position(|server| server.gauge == place));
         let addr = core::net::Ipv6Addr::from(session.client_addr.get());
         pool.mapping.choose(&Question {
             key: Key::of(addr.into(), pool.key),
             servers: &pool.servers,
-            after: (tried > 0).then(|| usize::from(session.server.get())),
+            after: before,
             tried: usize::from(tried),
             eligible: &|_| true,
             sessions: &|index| {
@@ -126,7 +128,7 @@ impl Shard<'_> {
 
     fn connected<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
         let session = self.session(slot);
-        let gauge = session.gauge.get();
+        let gauge = session.server.get();
         let took = now.since(Instant::from_nanos(session.active_at.get()));
         kernel.measure(Span::Connect { gauge }, took);
         session.active_at.set(now.as_nanos());
@@ -141,7 +143,7 @@ impl Shard<'_> {
 
     fn connect_failed<K: Kernel>(&mut self, kernel: &mut K, slot: u32, errno: Errno, now: Instant) {
         let session = self.session(slot);
-        let gauge = session.gauge.get() as usize;
+        let gauge = session.server.get() as usize;
         let cause = match errno {
             // Nobody but the linked time limit cancels a connect in this phase.
             Errno::CANCELED | Errno::TIMED_OUT => Cause::ConnectTimeout,

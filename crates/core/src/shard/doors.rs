@@ -61,10 +61,11 @@ impl Shard<'_> {
         for index in 0..self.doors.len() {
             self.tend_door(kernel, index, now);
         }
-        if self.draining {
+        if self.doors.iter().any(|door| door.leaving) {
             let room = self.free_places() > 0;
             self.doors.retain(|door| {
-                let closed = door.taking == Taking::Paused && !(door.ready && room);
+                let served = door.taking == Taking::Paused && !(door.ready && room);
+                let closed = door.leaving && served;
                 if closed {
                     kernel.close(door.socket);
                 }
@@ -88,7 +89,7 @@ impl Shard<'_> {
         let wanted = manner(taking, self.free_places(), self.place.workers, count);
         let door = &mut self.doors[index];
         match door.taking {
-            Taking::Paused if self.draining || door.retry_at.is_some() => {}
+            Taking::Paused if door.leaving || door.retry_at.is_some() => {}
             Taking::Paused => {
                 door.generation = door.generation.wrapping_add(1);
                 door.taking = wanted;
@@ -99,7 +100,7 @@ impl Shard<'_> {
                 }
             }
             Taking::Accepting | Taking::Polling
-                if self.draining || door.retry_at.is_some() || door.taking != wanted =>
+                if door.leaving || door.retry_at.is_some() || door.taking != wanted =>
             {
                 let op = if door.taking == Taking::Accepting { Op::Accept } else { Op::PollDoor };
                 door.taking = Taking::Ending;

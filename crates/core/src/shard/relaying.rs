@@ -181,7 +181,7 @@ impl<'r> Shard<'r> {
         let bytes = copied + spliced;
         counted.worker.copied[id as usize].add(copied);
         counted.worker.spliced[id as usize].add(spliced);
-        counted.servers[session.gauge.get() as usize].bytes[id as usize].add(bytes);
+        counted.servers[session.server.get() as usize].bytes[id as usize].add(bytes);
         counted.listeners[session.listener.get() as usize].bytes[id as usize].add(bytes);
     }
 

@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod reloads;
 mod scenes;
 mod splices;
 mod world;
@@ -38,6 +39,7 @@ enum Step {
     Wait { millis: u64 },
     ConnectsTimeOut,
     PollEnds { pick: usize },
+    Reload { servers: u8 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -54,6 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1u64..400).prop_map(|millis| Step::Wait { millis }),
         1 => Just(Step::ConnectsTimeOut),
         1 => any::<usize>().prop_map(|pick| Step::PollEnds { pick }),
+        1 => (1u8..8).prop_map(|servers| Step::Reload { servers }),
     ]
 }
 impl World<'_> {
@@ -94,6 +97,7 @@ impl World<'_> {
             Step::Stale { pick } => self.replay(pick),
             Step::Wait { millis } => self.wait(Duration::from_millis(millis)),
             Step::ConnectsTimeOut => self.kernel.connects_time_out(),
+            Step::Reload { servers } => self.reload(servers),
             Step::PollEnds { pick } => {
                 if let Some(fd) = self.pick(pick) {
                     self.kernel.poll_ends(fd);

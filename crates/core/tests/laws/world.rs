@@ -7,6 +7,7 @@ use std::time::Duration;
 use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::{Fd, NO_FD};
 use ringbolt_core::region::Extent;
+use ringbolt_core::roster::Fresh;
 use ringbolt_core::session::Phase;
 use ringbolt_core::shard::{Place, Shard};
 use ringbolt_core::snapshot::Snapshot;
@@ -27,6 +28,8 @@ pub(crate) struct Page(pub(crate) [u8; 4096]);
 pub(crate) struct World<'r> {
     pub(crate) kernel: MemoryKernel,
     pub(crate) shard: Shard<'r>,
+    /// What it began with.
+    pub(crate) snapshot: Snapshot,
     pub(crate) region: RegionView<'r>,
     pub(crate) now: Instant,
     pub(crate) sequence: u8,
@@ -63,8 +66,8 @@ impl<'r> World<'r> {
         let region =
             RegionView { header: place.header, gauges: place.gauges, counted: place.counted };
         let now = Instant::from_millis(1_000);
-        let shard = Shard::new(place, Arc::new(snapshot), [(LISTENER, 0)], now);
-        let mut world = Self { kernel, shard, region, now, sequence: 0, replayed: 0 };
+        let shard = Shard::new(place, Arc::new(snapshot.clone()), [(LISTENER, 0)], now);
+        let mut world = Self { kernel, shard, snapshot, region, now, sequence: 0, replayed: 0 };
         world.turn();
         world
     }
@@ -109,6 +112,22 @@ impl<'r> World<'r> {
     pub(crate) fn wait(&mut self, span: Duration) {
         self.now = self.now + span;
         self.turn();
+    }
+
+    /// Goes on with those servers of the pool whose bit is set, in turned order.
+    pub(crate) fn reload(&mut self, servers: u8) {
+        let mut next = self.snapshot.clone();
+        let pool = &mut next.pools[0].servers;
+        pool.retain(|server| servers & 1 << (server.gauge - 1) != 0);
+        pool.reverse();
+        self.renew(next, &[(LISTENER, 0)]);
+    }
+
+    /// Goes on under a snapshot, with these doors.
+    pub(crate) fn renew(&mut self, snapshot: Snapshot, doors: &[(Fd, u16)]) {
+        let fresh = Fresh::default();
+        self.shard.renew(&mut self.kernel, Arc::new(snapshot), doors, &fresh, self.now);
+        self.find_mates();
     }
 
     /// One of the sockets that are open.

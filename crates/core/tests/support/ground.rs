@@ -38,12 +38,14 @@ pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
     Snapshot {
         listeners: vec![Listener {
             name: "web".into(),
+            in_use: true,
             pool: 0,
             idle_timeout: Some(IDLE),
             fin_timeout: FIN,
         }],
         pools: vec![Pool {
             name: "echo".into(),
+            in_use: true,
             mapping: Mapping::Rendezvous1 { seed: 0 },
             key: KeyPrefix { v4: 32, v6: 64 },
             attempts: 2,
@@ -53,6 +55,7 @@ pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
             servers: vec![server("ws1", 1), server("ws2", 2), server("ws3", 3)],
         }],
         max_sessions,
+        drain_timeout: None,
     }
 }
 

@@ -17,9 +17,10 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
+use super::counters::Counters;
 use super::crowd::Crowd;
-use super::{LOOK, View};
-use dialogue::Dialogue;
+use super::{LOOK, View, reload};
+use dialogue::{Dialogue, Engine};
 
 /// For the one line of a client that is not interactive.
 const LINE_LIMIT: Duration = Duration::from_secs(10);
@@ -55,7 +56,7 @@ async fn converse(mut stream: UnixStream, view: Rc<View>) {
     while !dialogue.is_over() {
         let limit = if dialogue.is_interactive() { IDLE_LIMIT } else { LINE_LIMIT };
         let answer = match timeout(limit, next_line(&mut reader)).await {
-            Ok(Line::Whole(line)) => dialogue.answer(&line, || view.meter.read()),
+            Ok(Line::Whole(line)) => dialogue.answer(&line, &*view).await,
             Ok(Line::TooLong) => dialogue.refuse_line(),
             Ok(Line::End) | Err(_) => return,
         };
@@ -64,6 +65,16 @@ async fn converse(mut stream: UnixStream, view: Rc<View>) {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return,
         }
+    }
+}
+
+impl Engine for View {
+    fn counters(&self) -> Counters {
+        self.meter.read()
+    }
+
+    async fn reload(&self) -> reload::Outcome {
+        reload::reload(self).await
     }
 }
 

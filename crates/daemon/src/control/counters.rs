@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use ringbolt_core::close::Cause;
@@ -11,7 +12,7 @@ use ringbolt_core::limits::{DESCRIPTORS_PER_SESSION, fixed_descriptors};
 use ringbolt_core::mapping::Mapping;
 use ringbolt_core::pipes::Fallback;
 use ringbolt_core::region::Counted;
-use ringbolt_core::snapshot;
+use ringbolt_core::snapshot::{self, Snapshot};
 use ringbolt_core::stats::{Counter, ListenerStats, ServerStats, SessionGauge, WorkerStats};
 use ringbolt_engine::{Control, descriptor_limit};
 
@@ -92,6 +93,8 @@ pub(super) struct Pool {
 pub(super) struct Server {
     pub(super) name: String,
     pub(super) addr: String,
+    /// In the region.
+    pub(super) place: u16,
     pub(super) weight: u64,
     pub(super) backup: bool,
     pub(super) sessions: u64,
@@ -132,6 +135,8 @@ impl Pool {
 pub(super) struct Meter {
     pub(super) control: Control,
     rates: RefCell<Rates>,
+    /// What the rates are of.
+    snapshot: RefCell<Arc<Snapshot>>,
     host: String,
     pid: u32,
 }
@@ -141,11 +146,18 @@ impl Meter {
         let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         // The supervisor's, and not whoever takes its children when it has gone.
         let pid = std::os::unix::process::parent_id();
-        Self { control, rates: RefCell::default(), host: host.trim_end().into(), pid }
+        let host = host.trim_end().into();
+        let snapshot = RefCell::new(control.force.snapshot());
+        Self { control, rates: RefCell::default(), snapshot, host, pid }
     }
 
     /// Takes the rates; to be called once a second.
     pub(super) fn look(&self) {
+        let snapshot = self.control.force.snapshot();
+        // Other listeners and servers stand in the places of the list: begin anew.
+        if !Arc::ptr_eq(&snapshot, &self.snapshot.replace(snapshot.clone())) {
+            self.rates.take();
+        }
         let counters = self.read();
         self.rates.borrow_mut().look(Instant::now(), totals(&counters));
     }
@@ -170,8 +182,9 @@ impl Meter {
 
     fn process(&self) -> Process {
         let control = &self.control;
-        let (workers, binds) = (control.counted.len() as u64, control.addresses.len() as u64);
-        let max_sessions = control.snapshot.max_sessions;
+        let binds = control.force.addresses().len() as u64;
+        let workers = control.counted.len() as u64;
+        let max_sessions = control.force.snapshot().max_sessions;
         Process {
             pid: self.pid,
             host: self.host.clone(),
@@ -191,7 +204,7 @@ impl Meter {
     }
 
     fn listeners(&self) -> Vec<Listener> {
-        let snapshot = &self.control.snapshot;
+        let snapshot = self.control.force.snapshot();
         let one = |(index, listener): (usize, &snapshot::Listener)| {
             let gauge = &self.control.gauges.listeners[index];
             let sum = |of: fn(&ListenerStats) -> &Counter| -> u64 {
@@ -208,14 +221,16 @@ impl Meter {
                 rate: Rate::default(),
             }
         };
-        snapshot.listeners.iter().enumerate().map(one).collect()
+        let all = snapshot.listeners.iter().enumerate();
+        all.filter(|(_, listener)| listener.in_use).map(one).collect()
     }
 
     fn pools(&self, listeners: &[Listener]) -> Vec<Pool> {
-        let snapshot = &self.control.snapshot;
+        let snapshot = self.control.force.snapshot();
         let one = |(index, pool): (usize, &snapshot::Pool)| {
             let gauge: &SessionGauge = &self.control.gauges.pools[index];
-            let of_pool = snapshot.listeners.iter().zip(listeners);
+            let in_use = snapshot.listeners.iter().filter(|listener| listener.in_use);
+            let of_pool = in_use.zip(listeners);
             let of_pool = of_pool.filter(|(listener, _)| usize::from(listener.pool) == index);
             Pool {
                 name: pool.name.clone(),
@@ -227,7 +242,8 @@ impl Meter {
                 servers: pool.servers.iter().map(|server| self.server(server)).collect(),
             }
         };
-        snapshot.pools.iter().enumerate().map(one).collect()
+        let all = snapshot.pools.iter().enumerate();
+        all.filter(|(_, pool)| pool.in_use).map(one).collect()
     }
 
     fn server(&self, server: &snapshot::Server) -> Server {
@@ -239,6 +255,7 @@ impl Meter {
         Server {
             name: server.name.clone(),
             addr: server.addr.to_string(),
+            place: server.gauge,
             weight: u64::from(server.weight),
             backup: server.backup,
             sessions: gauge.sessions(),
@@ -302,6 +319,7 @@ pub(super) mod tests {
     /// Numbers that differ from each other, so that a test sees which one stands where.
     pub(in super::super) fn sample() -> Counters {
         let server = |name: &str, weight, backup, base: u64| Server {
+            place: u16::from(backup),
             name: name.into(),
             addr: "192.0.2.1:80".into(),
             weight,

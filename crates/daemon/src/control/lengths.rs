@@ -3,10 +3,11 @@
 //! and however long it took, so nothing is lost and nothing counted twice.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use ringbolt_engine::{Control, Durations};
+use ringbolt_engine::{Changed, Control, Durations};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
@@ -28,8 +29,7 @@ pub(super) struct Lengths {
 
 impl Lengths {
     pub(super) fn new(control: Control) -> Self {
-        let sum = Rc::new(RefCell::new(empty(&control)));
-        Self { control, sum, spare: Rc::default(), asked: Mutex::new(None) }
+        Self { control, sum: Rc::default(), spare: Rc::default(), asked: Mutex::new(None) }
     }
 
     /// Asks the workers, if they were not asked just now, and shows what there is.
@@ -43,11 +43,21 @@ impl Lengths {
         show(&self.sum.borrow())
     }
 
+    /// Forgets what belongs to servers that are gone and whose places have others now.
+    pub(super) fn renew(&self, changed: &Changed) {
+        let snapshot = self.control.force.snapshot();
+        let used: BTreeSet<u16> = snapshot.servers().map(|(_, server)| server.gauge).collect();
+        let fresh = &changed.fresh.servers;
+        let mut sum = self.sum.borrow_mut();
+        sum.forget(|place| !used.contains(&place) || fresh.contains(&place));
+        self.spare.borrow_mut().clear();
+    }
+
     async fn ask(&self) {
         let (sender, mut answers) = mpsc::unbounded_channel();
         let spare = || self.spare.borrow_mut().pop();
         self.control.collect_durations(
-            || Box::new(spare().unwrap_or_else(|| empty(&self.control))),
+            || Box::new(spare().unwrap_or_default()),
             // The receiver waits until the last sender is gone.
             move |durations| drop(sender.send(durations)),
         );
@@ -61,8 +71,4 @@ impl Lengths {
         // Too late is not too late: the task goes on.
         let _ = timeout(ANSWER_LIMIT, adding).await;
     }
-}
-
-fn empty(control: &Control) -> Durations {
-    Durations::new(control.snapshot.servers().count())
 }

@@ -208,22 +208,27 @@ fn own(out: &mut Exposition, counters: &Counters) {
 fn durations(out: &mut Exposition, pools: &[Pool], lengths: &Durations) {
     let help = "How long connects to a server took, of those that succeeded.";
     out.summaries("ringbolt_server_connect_seconds", help);
-    for ((pool, server), histogram) in each_server(pools).zip(&lengths.connects) {
-        summary(out, &[("proxy", &pool.name), ("server", &server.name)], histogram);
+    for (pool, server) in each_server(pools) {
+        let labels = [("proxy", &*pool.name), ("server", &*server.name)];
+        summary(out, &labels, lengths.connects(server.place));
     }
     out.summaries("ringbolt_session_seconds", "How long sessions lasted, of those that ended.");
-    summary(out, &[], &lengths.sessions);
+    summary(out, &[], Some(&lengths.sessions));
 }
 
-/// From a histogram of microseconds. Its sum is as exact as its buckets: within one percent.
-fn summary(out: &mut Exposition, labels: &[(&'static str, &str)], histogram: &Histogram<u64>) {
-    let value = |share: f64| match histogram.len() {
-        0 => f64::NAN,
-        _ => seconds(histogram.value_at_quantile(share) as f64),
-    };
+/// From a histogram of microseconds, if anything was measured. Its sum is as exact as its buckets:
+/// within one percent.
+fn summary(
+    out: &mut Exposition,
+    labels: &[(&'static str, &str)],
+    histogram: Option<&Histogram<u64>>,
+) {
+    let measured = histogram.filter(|histogram| !histogram.is_empty());
+    let value =
+        |share: f64| measured.map_or(f64::NAN, |it| seconds(it.value_at_quantile(share) as f64));
     let quantiles = QUANTILES.map(|(name, share)| (name, value(share)));
-    let sum = seconds(histogram.mean() * histogram.len() as f64);
-    out.summary(labels, quantiles, sum, histogram.len());
+    let (sum, count) = measured.map_or((0.0, 0), |it| (it.mean() * it.len() as f64, it.len()));
+    out.summary(labels, quantiles, seconds(sum), count);
 }
 
 fn seconds(micros: f64) -> f64 {
@@ -234,10 +239,13 @@ fn seconds(micros: f64) -> f64 {
 mod tests {
     use super::super::counters::tests::sample;
     use super::*;
+    use std::time::Duration;
+
+    use ringbolt_core::kernel::Span;
 
     fn rendered() -> String {
-        let mut lengths = Durations::new(2);
-        lengths.connects[1].record(2_000).unwrap();
+        let mut lengths = Durations::default();
+        lengths.record(Span::Connect { gauge: 1 }, Duration::from_millis(2));
         render(&sample(), &lengths, Format::Prometheus)
     }
 

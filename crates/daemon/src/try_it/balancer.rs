@@ -197,6 +197,7 @@ mod tests {
     use ringbolt_config::check;
     use ringbolt_core::key::Key;
     use ringbolt_core::mapping::Question;
+    use ringbolt_core::roster::Roster;
     use ringbolt_core::snapshot::Snapshot;
 
     // Goal: the configuration is valid, and under it every server is met by at least two of the
@@ -207,7 +208,9 @@ mod tests {
         let text = configuration(8765, 1, servers::NAMES.into_iter().map(|name| (name, anywhere)));
         let checked = check(&text, &machine());
         assert_eq!((checked.errors, checked.not_available), (vec![], vec![]), "{text}");
-        let snapshot = Snapshot::new(&checked.spec.unwrap(), 100, |_, _| Some(anywhere)).unwrap();
+        let spec = checked.spec.unwrap();
+        let roster = Roster::of(&spec).unwrap();
+        let snapshot = Snapshot::new(&spec, &roster, None, 100, |_, _| Some(anywhere)).unwrap();
         let pool = &snapshot.pools[0];
         let mut met = [0; servers::NAMES.len()];
         for address in clients::ADDRESSES {

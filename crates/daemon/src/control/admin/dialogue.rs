@@ -2,6 +2,7 @@
 //! Pure: lines and counters in, text out.
 
 use super::super::counters::Counters;
+use super::super::reload;
 use super::language::{Command, Form, Severity, commands, help, unknown};
 use super::{info, stat};
 
@@ -11,6 +12,14 @@ pub(super) struct Dialogue {
     interactive: bool,
     severity: Severity,
     over: bool,
+}
+
+/// What is talked about.
+pub(super) trait Engine {
+    /// Everything that is counted.
+    fn counters(&self) -> Counters;
+    /// Reads the configuration again.
+    async fn reload(&self) -> reload::Outcome;
 }
 
 /// What a command is answered with.
@@ -25,7 +34,7 @@ use Answer::{Refused, Text};
 
 impl Dialogue {
     /// Answers a line, which may hold several commands.
-    pub(super) fn answer(&mut self, line: &str, counters: impl Fn() -> Counters) -> String {
+    pub(super) async fn answer(&mut self, line: &str, engine: &impl Engine) -> String {
         let mut said = String::new();
         if self.interactive && line.is_empty() {
             self.say(Text(String::new()), &mut said);
@@ -36,7 +45,7 @@ impl Dialogue {
                 self.over = true;
                 return said;
             }
-            let answer = self.one(&command, &counters);
+            let answer = self.one(&command, engine).await;
             self.say(answer, &mut said);
         }
         self.over = !self.interactive;
@@ -61,17 +70,17 @@ impl Dialogue {
         self.over
     }
 
-    fn one(&mut self, command: &Command, counters: impl Fn() -> Counters) -> Answer {
+    async fn one(&mut self, command: &Command, engine: &impl Engine) -> Answer {
         match command {
             Command::ShowInfo(form) => {
-                let fields = info::fields(&counters());
+                let fields = info::fields(&engine.counters());
                 Text(match form {
                     Form::Text => info::text(&fields),
                     Form::Json => info::json(&fields),
                 })
             }
             Command::ShowStat(filter, form) => {
-                let counters = counters();
+                let counters = engine.counters();
                 let rows = stat::rows(&counters);
                 if !rows.iter().any(|row| filter.has_proxy(row)) {
                     return Refused("No such proxy.\n".into());
@@ -82,6 +91,10 @@ impl Dialogue {
                     Form::Json => stat::json(rows),
                 })
             }
+            Command::Reload => match engine.reload().await {
+                Ok(lines) => Text(text(&lines)),
+                Err(lines) => Refused(text(&lines)),
+            },
             Command::Help => Text(help()),
             Command::Prompt => {
                 self.interactive = !self.interactive;
@@ -118,15 +131,42 @@ impl Dialogue {
     }
 }
 
+fn text(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::super::counters::tests::sample;
     use super::*;
 
+    /// An engine with the sample's numbers, whose configuration is found wrong.
+    struct Sample;
+
+    impl Engine for Sample {
+        fn counters(&self) -> Counters {
+            sample()
+        }
+
+        async fn reload(&self) -> reload::Outcome {
+            Err(vec!["a.toml:1:1: no pool".into(), "a.toml:2:1: no server".into()])
+        }
+    }
+
     fn talk(lines: &[&str]) -> (Vec<String>, bool) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut dialogue = Dialogue::default();
-        let answers = lines.iter().map(|line| dialogue.answer(line, sample)).collect();
+        let answers =
+            lines.iter().map(|line| runtime.block_on(dialogue.answer(line, &Sample))).collect();
         (answers, dialogue.is_over())
+    }
+
+    // Goal: a reload that is refused says why, and that it is refused. Method: a bad file.
+    #[test]
+    fn a_refused_reload_says_why() {
+        let (answers, _) = talk(&["set severity-output number;reload"]);
+        let said = "\n[3]: a.toml:1:1: no pool\na.toml:2:1: no server\n\n";
+        assert_eq!(answers, [said]);
     }
 
     // Goal: one line, one answer, an empty line, the end. Method: a line with one command, and one

@@ -7,6 +7,7 @@ use super::stat::Filter;
 pub(super) enum Command {
     ShowInfo(Form),
     ShowStat(Filter, Form),
+    Reload,
     Help,
     Prompt,
     Quit,
@@ -63,7 +64,9 @@ const TABLE: [Entry; 25] = [
     later("explain", "explain <address>", "say where a client goes and why"),
     later("plan", "plan <file>", "say which clients a change would move"),
     later("reconcile", "reconcile <pool> [over <time>]", "close sessions whose owner changed"),
-    later("reload", "reload", "read the configuration again"),
+    built("reload", "reload", "read the configuration again", |words| {
+        words.is_empty().then_some(Command::Reload)
+    }),
     later("set maxconn", "set maxconn <what> <n>", "change a limit of sessions"),
     later("set server", "set server <pool>/<server> <what>", "change a server's state or weight"),
     built(
