@@ -127,6 +127,11 @@ impl Ringbolt {
         self.folder.write("ringbolt.toml", text);
     }
 
+    /// The path of its configuration file.
+    pub fn configuration(&self) -> String {
+        self.folder.file("ringbolt.toml")
+    }
+
     /// The supervisor's pid.
     pub fn pid(&self) -> u32 {
         self.child.0.id()

@@ -64,11 +64,8 @@ pub fn check(text: &str, machine: &Machine) -> Checked {
     let mut found = Findings::default();
     let spec = if text.len() as u64 > CONFIG_BYTES_MAX {
         found.push(
-            Diagnostic::error(format!(
-                "the file has {} bytes, and a configuration has at most {CONFIG_BYTES_MAX}",
-                text.len()
-            ))
-            .mend("split the pools over several instances"),
+            Diagnostic::error(format!("the file has more than {CONFIG_BYTES_MAX} bytes"))
+                .mend("split the pools over several instances"),
         );
         None
     } else {

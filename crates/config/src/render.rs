@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::ops::Range;
 
 use miette::{
     GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
@@ -17,6 +18,10 @@ use crate::source::Source;
 
 /// Columns that a message is wrapped at; lines of the file are never wrapped.
 const WIDTH: usize = 100;
+
+/// Bytes of the longest line that is drawn. Nobody finds a mark in a longer one, and miette counts
+/// columns in 16 bits.
+const LINE_MAX: usize = 2_000;
 
 /// Every diagnostic with a picture of its line, in the order given, each followed by an empty line.
 pub fn pictures(source: &Source<'_>, diagnostics: &[Diagnostic], colour: bool) -> String {
@@ -84,11 +89,25 @@ struct Picture<'a> {
     diagnostic: &'a Diagnostic,
 }
 
+impl Picture<'_> {
+    /// What is to be marked, if there is a place and its line can be drawn.
+    fn mark(&self) -> Option<&Range<usize>> {
+        self.diagnostic.span.as_ref().filter(|span| self.can_draw(span))
+    }
+
+    fn can_draw(&self, span: &Range<usize>) -> bool {
+        self.source.excerpt(span.start, 0, 0).1.len() <= LINE_MAX
+    }
+}
+
 impl fmt::Display for Picture<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without a picture the name of the file has to stand in the sentence.
-        if self.diagnostic.span.is_none() {
+        // Without a picture the place has to stand in the sentence.
+        if self.mark().is_none() {
             write!(f, "{}: ", self.source.name())?;
+            if let Some(at) = self.source.position(self.diagnostic) {
+                write!(f, "line {}, column {}: ", at.line, at.column)?;
+            }
         }
         f.write_str(&self.diagnostic.message)
     }
@@ -113,9 +132,9 @@ impl miette::Diagnostic for Picture<'_> {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let span = self.diagnostic.span.as_ref()?;
-        let main = LabeledSpan::new_primary_with_span(None, self.source.clip(span));
-        let other = self.diagnostic.related.as_ref().map(|(span, label)| {
+        let main = LabeledSpan::new_primary_with_span(None, self.source.clip(self.mark()?));
+        let related = self.diagnostic.related.as_ref().filter(|(span, _)| self.can_draw(span));
+        let other = related.map(|(span, label)| {
             LabeledSpan::new_with_span(Some(label.clone()), self.source.clip(span))
         });
         Some(Box::new(std::iter::once(main).chain(other)))

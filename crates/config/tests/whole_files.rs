@@ -307,3 +307,15 @@ fn many_errors_take_linear_time() {
     assert!(pictures(&source, &checked.errors, false).len() > text.len());
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }
+
+/// Goal: an error far behind in a line, where no terminal shows a picture, still has its place.
+/// Method: a line of a megabyte with the error at its end.
+#[test]
+fn an_endless_line_is_told_and_not_drawn() {
+    let text = format!("{}= 1 x\n", "a".repeat(1 << 20));
+    let checked = check(&text, &MACHINE);
+    let source = Source::new("ringbolt.toml", &text);
+    let shown = pictures(&source, &checked.errors, false);
+    assert!(shown.len() < 1_000, "{} bytes", shown.len());
+    assert!(shown.contains("ringbolt.toml: line 1, column 10485"), "{shown}");
+}

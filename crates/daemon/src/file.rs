@@ -1,9 +1,11 @@
 //! Reading a configuration file: what can go wrong before there is a text to check.
 
-use std::fs::File;
+use std::fs::{FileType, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
+use nix::fcntl::OFlag;
 use ringbolt_config::{Checked, Diagnostic, Format, Machine, check, sniff};
 use ringbolt_core::limits::CONFIG_BYTES_MAX;
 
@@ -68,9 +70,14 @@ fn read_text(path: &Path) -> Result<String, Diagnostic> {
         };
         Diagnostic::error(format!("the file cannot be read: {error}")).mend(mend)
     };
-    let file = File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
-        return Err(unreadable(io::Error::from(io::ErrorKind::IsADirectory)));
+    // Opening a fifo would wait for somebody who writes to it.
+    let without_waiting = OFlag::O_NONBLOCK.bits();
+    let file = OpenOptions::new().read(true).custom_flags(without_waiting).open(path);
+    let file = file.map_err(unreadable)?;
+    let kind = file.metadata().map_err(unreadable)?.file_type();
+    if !kind.is_file() {
+        return Err(Diagnostic::error(format!("the file cannot be read: it is {}", named(kind)))
+            .mend("give the path of a ringbolt.toml; a reload reads it again"));
     }
     let mut bytes = Vec::new();
     // One byte more than allowed is enough for the check to say so.
@@ -80,4 +87,15 @@ fn read_text(path: &Path) -> Result<String, Diagnostic> {
         Diagnostic::error(format!("the file is not UTF-8: byte {place} begins no character"))
             .mend("save it as UTF-8")
     })
+}
+
+/// What something is that is no regular file.
+fn named(kind: FileType) -> &'static str {
+    if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a fifo"
+    } else {
+        "a device"
+    }
 }

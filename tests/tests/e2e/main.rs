@@ -31,6 +31,8 @@ mod lifecycle;
 mod limits;
 /// Counters: `/metrics` and `show stat` agree with what was sent.
 mod metrics;
+/// What is given as a configuration file and is none.
+mod odd_files;
 /// A balancer before a server, for the tests of bytes.
 mod path;
 /// Few pipes, lent for a turn, and never shared by two streams.
