@@ -20,7 +20,7 @@ fn odd_files(folder: &Folder) -> Vec<(&'static str, String, &'static str)> {
         ("a folder", std::env::temp_dir().display().to_string(), "directory"),
         ("a device without an end", "/dev/zero".into(), "device"),
         ("a device that is empty", "/dev/null".into(), "device"),
-        ("a fifo that nobody writes to", fifo, "fifo"),
+        ("a fifo that nobody writes to", fifo, "nobody has written"),
         ("100 MB", huge, "more than 4194304 bytes"),
         ("nothing", spelt("empty.toml", String::new()), "listener"),
         ("no text", spelt("nul.toml", "\0\u{1}\u{feff}".into()), ""),
