@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
 use ringbolt_core::limits::{
-    BINDS_MAX, DESCRIPTORS_PER_SESSION, NAMES_MAX, SERVERS_MAX, fixed_descriptors, sessions_for,
+    BINDS_MAX, DESCRIPTORS_PER_SESSION, NAMES_MAX, SERVERS_MAX, SOURCES_MAX, fixed_descriptors,
+    sessions_for,
 };
 use ringbolt_core::spec::{Bind, Global};
 
@@ -126,6 +127,15 @@ fn covers(wildcard: &SocketAddr, addr: &SocketAddr) -> bool {
 pub(crate) fn count(listeners: &[PlacedListener], pools: &[PlacedPool], found: &mut Findings) {
     let mut binds = listeners.iter().flat_map(|placed| placed.bind_spans.iter());
     let mut servers = pools.iter().flat_map(|placed| placed.server_spans.iter());
+    let all = pools.iter().flat_map(|placed| placed.pool.servers.iter());
+    let mut sources = 0;
+    // The server whose source is the first one too many.
+    let overfull = all.clone().position(|server| {
+        sources += server.source.len();
+        sources > SOURCES_MAX
+    });
+    let source_count = all.map(|server| server.source.len()).sum();
+    let overfull = overfull.and_then(|place| servers.clone().nth(place));
     let (bind_count, server_count) = (binds.clone().count(), servers.clone().count());
     let listener = listeners.get(NAMES_MAX).and_then(|placed| placed.bind_spans.first());
     let pool = pools.get(NAMES_MAX).map(|placed| &placed.name_span);
@@ -134,6 +144,7 @@ pub(crate) fn count(listeners: &[PlacedListener], pools: &[PlacedPool], found: &
         ("pools", pools.len(), NAMES_MAX, pool),
         ("addresses to listen on", bind_count, BINDS_MAX, binds.nth(BINDS_MAX)),
         ("servers", server_count, SERVERS_MAX, servers.nth(SERVERS_MAX)),
+        ("sources", source_count, SOURCES_MAX, overfull),
     ];
     for (what, number, most, span) in counts {
         if number > most {

@@ -28,8 +28,34 @@ pub(crate) fn local(value: &DeValue<'_>) -> Read<SocketAddr> {
                 format!("write \"{plain}\""),
             ))
         }
-        IpAddr::V4(_) | IpAddr::V6(_) => Ok(addr),
+        IpAddr::V4(_) | IpAddr::V6(_) => with_its_link(addr).map(|()| addr),
     }
+}
+
+/// An address of a link means nothing without the link, connect(2) and bind(2) refuse it.
+fn with_its_link(addr: SocketAddr) -> Read<()> {
+    match addr {
+        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0 => {
+            let reason = format!("{} is on every link", v6.ip());
+            let mend = format!(
+                "write \"[{}%2]:{}\" with the number of the interface you mean, as `ip link` shows it",
+                v6.ip(),
+                v6.port()
+            );
+            Err(Wrong::new(reason, mend))
+        }
+        SocketAddr::V4(_) | SocketAddr::V6(_) => Ok(()),
+    }
+}
+
+/// An interface by its name in an address: names are not resolved here.
+fn named_link(text: &str) -> Option<Wrong> {
+    let (addr, rest) = text.strip_prefix('[')?.split_once('%')?;
+    let (link, port) = rest.split_once("]:")?;
+    addr.parse::<std::net::Ipv6Addr>().ok()?;
+    let reason = format!("{} names the interface {}", quoted(text), quoted(link));
+    let mend = format!("write its number, as `ip link` shows it, e.g. \"[{addr}%2]:{port}\"");
+    Some(Wrong::new(reason, mend))
 }
 
 /// What a listener listens on.
@@ -61,6 +87,7 @@ pub(crate) fn server(value: &DeValue<'_>) -> Read<ServerAddr> {
         }
         Place::Unix(unix_path(path)?)
     } else if let Some(addr) = parse_socket(text) {
+        with_its_link(addr)?;
         Place::Socket(addr)
     } else {
         let (host, port) = host_and_port(text)?;
@@ -155,6 +182,9 @@ fn parse_socket(text: &str) -> Option<SocketAddr> {
 
 /// Why a text is no address and port of ours.
 fn not_local(text: &str) -> Wrong {
+    if let Some(wrong) = named_link(text) {
+        return wrong;
+    }
     let reason = format!("{} is not an address and a port", quoted(text));
     let example = "write e.g. \"0.0.0.0:8765\" or \"[::]:8765\"";
     if text.starts_with("unix:") || text.starts_with('/') {
@@ -179,6 +209,9 @@ fn not_local(text: &str) -> Wrong {
 
 /// A name and a port, or why a text is no server address.
 fn host_and_port(text: &str) -> Read<(&str, u16)> {
+    if let Some(wrong) = named_link(text) {
+        return Err(wrong);
+    }
     let reason = format!("{} is not an address and a port", quoted(text));
     let example = "write e.g. \"192.0.2.1:8765\", \"[2001:db8::1]:8765\" or \"name:8765\"";
     if text.parse::<IpAddr>().is_ok() {
@@ -276,6 +309,8 @@ mod tests {
         refused(read("0.0.0.0:65536", bind), "is not an address and a port");
         refused(read("0.0.0.0:+80", bind), "is not an address and a port");
         refused(read("unix:/run/x", bind), "TCP only");
+        refused(read("[fe80::1]:80", bind), "write \"[fe80::1%2]:80\"");
+        refused(read("[fe80::1%eth0]:80", bind), "write its number");
         for bad in ["fd@", "fd@-1", "fd@3x", "fd@99999999999", "fd@A B"] {
             refused(read(bad, bind), "names no inherited socket");
         }
@@ -300,6 +335,9 @@ mod tests {
         refused(place("2001:db8::1:80"), "write \"[2001:db8::1:80]:8765\"");
         refused(place("[::1]"), "is not an address and a port");
         refused(place(""), "is not an address and a port");
+        refused(place("[fe80::1]:80"), "write \"[fe80::1%2]:80\"");
+        refused(place("[fe80::1%eth0]:80"), "names the interface \"eth0\"");
+        assert!(place("[fe80::1%2]:80").is_ok());
         refused(place("unix:run/a"), "absolute path");
         refused(place(&format!("unix:/{}", "a".repeat(107))), "at most 107");
     }

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
-use ringbolt_core::limits::WEIGHT_MAX;
+use ringbolt_core::limits::{SOURCES_PER_SERVER_MAX, WEIGHT_MAX};
 use ringbolt_core::spec::{Balance, Place, Server, ServerAddr};
 use toml::Spanned;
 use toml::de::DeValue;
@@ -57,6 +57,7 @@ pub(crate) fn read(
     let backup = table.read("backup", found, boolean);
     refuse_backup_of_nginx(&table, backup.as_ref(), balance, found);
     let source = table.list("source", found, address::ip).unwrap_or_default();
+    refuse_too_many_sources(&table, &source, found);
     if let Some(addr) = &addr {
         refuse_other_families(&table, &source, &addr.get_ref().place, found);
     }
@@ -96,6 +97,22 @@ fn refuse_backup_of_nginx(
             table.wrong("backup", backup.span(), wrong, found);
         }
         Family::Own | Family::Haproxy | Family::NotSticky => {}
+    }
+}
+
+fn refuse_too_many_sources(table: &Table<'_>, source: &[Spanned<IpAddr>], found: &mut Findings) {
+    for (index, addr) in source.iter().enumerate() {
+        let twice = source[..index].iter().any(|other| other.get_ref() == addr.get_ref());
+        let wrong = if twice {
+            let reason = format!("{} is written twice", addr.get_ref());
+            Wrong::new(reason, "take it out: an address has its ports once")
+        } else if index == SOURCES_PER_SERVER_MAX {
+            let reason = format!("{} addresses are too many", source.len());
+            Wrong::new(reason, format!("write at most {SOURCES_PER_SERVER_MAX}"))
+        } else {
+            continue;
+        };
+        table.wrong("source", addr.span(), wrong, found);
     }
 }
 
@@ -144,6 +161,10 @@ mod tests {
         (placed.server, found)
     }
 
+    fn sources(count: usize) -> String {
+        (0..count).map(|last| format!("\"192.0.2.{last}\", ")).collect()
+    }
+
     const NEEDED: &str = "name = \"ws1\"\naddr = \"192.0.2.1:8765\"\n";
 
     /// Goal: every default of CONTRACT. Method: the two keys that have to be there.
@@ -190,6 +211,9 @@ mod tests {
             (&format!("{NEEDED}backup = true"), Balance::NginxIpHash, 1),
             (&format!("{NEEDED}backup = false"), Balance::NginxIpHash, 0),
             (&format!("{NEEDED}source = [\"192.0.2.7\", \"::1\"]"), Balance::Source, 1),
+            (&format!("{NEEDED}source = [\"192.0.2.7\", \"192.0.2.7\"]"), Balance::Source, 1),
+            (&format!("{NEEDED}source = [{}]", sources(16)), Balance::Source, 0),
+            (&format!("{NEEDED}source = [{}]", sources(18)), Balance::Source, 1),
             ("name = \"a\"\naddr = \"h:1\"\nsource = [\"192.0.2.7\", \"::1\"]", Balance::Source, 0),
             ("name = \"a\"\naddr = \"unix:/a\"\nsource = [\"::1\"]", Balance::Source, 1),
         ];

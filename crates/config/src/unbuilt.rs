@@ -35,15 +35,12 @@ use When::{Begins, Is, IsNot, NotEmpty, True, Written};
 const DANGEROUS: &[(&str, When, &str)] = &[
     ("global.user", Written, "the engine would keep the rights it was started with"),
     ("global.group", Written, "the engine would keep the rights it was started with"),
-    ("listener.*.bind", Begins("fd@"), "nobody would listen there"),
     ("listener.*.accept_proxy", NotEmpty, "servers would receive the header as data"),
     ("listener.*.accept_proxy_only", True, "everybody would be let in"),
     ("listener.*.max_per_source", IsNot("off"), "one client could take every session"),
     ("pool.*.balance", Begins("haproxy-"), "another mapping would move clients"),
     ("pool.*.balance", Begins("nginx-"), "another mapping would move clients"),
     ("pool.*.send_proxy", IsNot("off"), "servers would take our address for the client's"),
-    ("pool.*.server.addr", Begins("unix:"), "the server could not be reached"),
-    ("pool.*.server.source", NotEmpty, "connections would come from another address"),
 ];
 
 /// What is only a warning: without it there is less, and nothing worse.
@@ -173,7 +170,6 @@ mod tests {
         );
         assert_eq!(refused.len(), DANGEROUS.len(), "{refused:?}");
         assert_eq!(warned.len(), WITHOUT_EFFECT.len(), "{warned:?}");
-        assert!(refused.contains(&"listener.l.bind = \"fd@3\" is not available yet".to_owned()));
         assert!(refused.contains(&"global.user = \"u\" is not available yet".to_owned()));
         assert!(refused.contains(&"listener.l.max_per_source is not available yet".to_owned()));
     }

@@ -5,8 +5,10 @@
 //! at once. The engine implements
 //! this with a ring, the tests with sockets in memory.
 
+use alloc::string::String;
 use core::cell::Cell;
-use core::net::SocketAddr;
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use crate::pipes::Pipe;
@@ -44,6 +46,30 @@ impl Errno {
     pub const CONNECTION_REFUSED: Self = Self(111);
     /// An operation was cancelled.
     pub const CANCELED: Self = Self(125);
+}
+
+/// What a socket towards a server connects to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remote {
+    /// An address and a port.
+    Inet(SocketAddr),
+    /// The path of a UNIX stream socket.
+    Unix(String),
+}
+
+impl From<SocketAddr> for Remote {
+    fn from(addr: SocketAddr) -> Self {
+        Self::Inet(addr)
+    }
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(addr) => addr.fmt(out),
+            Self::Unix(path) => write!(out, "unix:{path}"),
+        }
+    }
 }
 
 /// What a poll saw, as the bits of poll(2).
@@ -90,7 +116,8 @@ pub enum Span {
 /// What a worker asks of the kernel.
 ///
 /// Sockets are non-blocking and carry `SO_LINGER {1, 0}` from birth, so that a close is a reset
-/// until [`Kernel::forgive`] was called; urgent data is inline.
+/// until [`Kernel::forgive`] was called; urgent data is inline. A UNIX socket knows no reset: its close
+/// is one only while something that came in was not read.
 pub trait Kernel {
     /// Submits: accept for ever. Each completion is a new connection's descriptor.
     fn accept(&mut self, listener: Fd, token: Token);
@@ -114,8 +141,19 @@ pub trait Kernel {
     /// Inline: the address at the other end.
     fn peer(&mut self, fd: Fd) -> Result<SocketAddr, Errno>;
 
-    /// Inline: a new socket towards a server, with keepalive after `keepalive` of silence.
-    fn open(&mut self, to: SocketAddr, keepalive: Option<Duration>) -> Result<Fd, Errno>;
+    /// Inline: a new socket towards a server, bound to the address `from` without a port, with
+    /// keepalive after `keepalive` of silence. [`Errno::ADDR_NOT_AVAILABLE`] when the machine has no such
+    /// address.
+    fn open(
+        &mut self,
+        to: &Remote,
+        from: Option<IpAddr>,
+        keepalive: Option<Duration>,
+    ) -> Result<Fd, Errno>;
+
+    /// Inline: connect to a UNIX socket, which is done or refused at once; [`Errno::AGAIN`] when the
+    /// server's queue is full.
+    fn connect_now(&mut self, fd: Fd, path: &str) -> Result<(), Errno>;
 
     /// Inline: read what is there. 0 is the end of stream only while no error was taken.
     fn receive(&mut self, fd: Fd, into: &[Cell<u8>]) -> Result<usize, Errno>;

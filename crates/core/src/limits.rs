@@ -8,6 +8,12 @@ pub const WORKERS_MAX: usize = 256;
 /// Most servers of one configuration, over all pools.
 pub const SERVERS_MAX: usize = 4096;
 
+/// Most addresses to connect to one server from.
+pub const SOURCES_PER_SERVER_MAX: usize = 16;
+
+/// Most addresses to connect from in one configuration, each counted at every server that names it.
+pub const SOURCES_MAX: usize = 4096;
+
 /// Most addresses listened on in one configuration, over all listeners.
 pub const BINDS_MAX: usize = 256;
 

@@ -85,9 +85,14 @@ impl Door {
 }
 
 /// How to take connections while `free` more sessions are allowed over all of `workers`, each with
-/// so many `doors`. Going back to multishot needs twice the room that leaving it does, so that it is
+/// so many `doors`, from a socket of one's own or one `shared` by all. Going back to multishot needs twice the room that leaving it does, so that it is
 /// not left again at once.
-pub(crate) fn manner(now: Taking, free: u64, workers: usize, doors: usize) -> Taking {
+pub(crate) fn manner(now: Taking, free: u64, workers: usize, doors: usize, shared: bool) -> Taking {
+    // Of several multishot accepts on one socket the kernel always wakes the one that was there first,
+    // so one worker would have every session. A poll wakes all of them, and who is idle comes first.
+    if shared && workers > 1 {
+        return Taking::Polling;
+    }
     // Each multishot may bring one more when the completion queue is full.
     let headroom = workers as u64 * (u64::from(COMPLETION_ENTRIES) + doors as u64);
     let enough = if now == Taking::Polling { 2 * headroom } else { headroom };
@@ -107,4 +112,20 @@ pub(crate) fn is_one_connections_fault(errno: Errno) -> bool {
     const PROTOCOL: i32 = 71;
     const FORBIDDEN: i32 = 1; // a firewall's answer
     matches!(errno.0, ABORTED | PROTOCOL | FORBIDDEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Goal: a socket that several workers share is polled however much room there is, and one of
+    // one's own is not. Method: plenty of room, little room.
+    #[test]
+    fn what_is_shared_is_polled() {
+        let taken = |free, workers, shared| manner(Taking::Paused, free, workers, 1, shared);
+        assert_eq!(taken(1 << 20, 2, false), Taking::Accepting);
+        assert_eq!(taken(1 << 20, 2, true), Taking::Polling);
+        assert_eq!(taken(1 << 20, 1, true), Taking::Accepting, "one worker shares with nobody");
+        assert_eq!(taken(10, 2, false), Taking::Polling);
+    }
 }

@@ -96,7 +96,8 @@ pub struct Session {
     pub pool: Cell<u16>,
     /// Place of the server.
     pub server: Cell<u16>,
-    _unused: u16,
+    /// Place of the source that its server's side is bound to, and 1; 0: none.
+    source: Cell<u16>,
     /// Connect attempts begun; written before the connect is submitted.
     pub attempts: Cell<u8>,
     /// Leading bits of `client_addr` that make the key, so that it can be told after a reload.
@@ -155,6 +156,8 @@ impl Flags {
     pub const FAILED: Self = Self(1 << 6);
     /// The client's side is MPTCP.
     pub const MPTCP: Self = Self(1 << 16);
+    /// The server's side is a UNIX socket, of which the kernel keeps no counts.
+    pub const UNIX: Self = Self(1 << 17);
 
     fn of(self, direction: DirectionId) -> u32 {
         self.0 << direction as u32
@@ -197,6 +200,27 @@ impl Session {
         self.flags.set(self.flags.get() | flag.of(direction));
     }
 
+    /// Whether the server's side is a UNIX socket.
+    pub fn is_unix(&self) -> bool {
+        self.flags.get() & Flags::UNIX.0 != 0
+    }
+
+    /// Writes down whether the server's side is a UNIX socket; before the socket is named.
+    pub fn set_unix(&self, unix: bool) {
+        let others = self.flags.get() & !Flags::UNIX.0;
+        self.flags.set(if unix { others | Flags::UNIX.0 } else { others });
+    }
+
+    /// Place of the source that the server's side is bound to.
+    pub fn source(&self) -> Option<u16> {
+        self.source.get().checked_sub(1)
+    }
+
+    /// Writes down where the server's side is bound.
+    pub fn set_source(&self, place: Option<u16>) {
+        self.source.set(place.map_or(0, |place| place + 1));
+    }
+
     /// Offset and length of what waits in a direction's spill block.
     pub fn spill(&self, direction: DirectionId) -> (usize, usize) {
         let word = self.spills[direction as usize].load(Ordering::Acquire);
@@ -237,6 +261,7 @@ impl Session {
         self.generation.set(self.generation.get().wrapping_add(1) | 1);
         self.sockets.iter().for_each(|socket| socket.set(NO_FD));
         self.pipes.iter().flatten().for_each(|pipe| pipe.set(NO_FD));
+        self.source.set(0);
         self.attempts.set(0);
         self.flags.set(0);
         self.errors.iter().for_each(|errno| errno.set(0));

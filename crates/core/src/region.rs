@@ -13,7 +13,7 @@ use core::sync::atomic::Ordering;
 use zerocopy::FromBytes;
 
 use crate::header::Header;
-use crate::limits::{BLOCK, NAMES_MAX, SERVERS_MAX, SESSIONS_MAX};
+use crate::limits::{BLOCK, NAMES_MAX, SERVERS_MAX, SESSIONS_MAX, SOURCES_MAX};
 use crate::record::{Journal, Session};
 use crate::session::{DirectionId, Phase};
 use crate::stats::{ListenerStats, ServerStats, SessionGauge, WorkerStats};
@@ -21,7 +21,7 @@ use crate::stats::{ListenerStats, ServerStats, SessionGauge, WorkerStats};
 const MAGIC: u64 = u64::from_le_bytes(*b"RINGBOLT");
 
 /// The layout of the region. A change of any field's place or meaning raises it.
-pub const LAYOUT: u32 = 3;
+pub const LAYOUT: u32 = 4;
 
 const PAGE: usize = 4096;
 
@@ -131,12 +131,14 @@ pub struct Gauges<'r> {
     pub listeners: &'r [SessionGauge],
     /// By pool.
     pub pools: &'r [SessionGauge],
+    /// By server and the address that it is connected to from.
+    pub sources: &'r [SessionGauge],
 }
 
 impl Gauges<'_> {
     /// No session is live; only between two engines.
     pub fn clear(&self) {
-        let all = self.servers.iter().chain(self.listeners).chain(self.pools);
+        let all = self.servers.iter().chain(self.listeners).chain(self.pools).chain(self.sources);
         all.for_each(SessionGauge::clear);
     }
 }
@@ -194,8 +196,9 @@ impl<'r> Region<'r> {
         let (gauges, mut rest) = rest.split_at_mut(GAUGES);
         let gauges = <[SessionGauge]>::mut_from_bytes(gauges).map_err(|_| Refused::TooSmall)?;
         let (servers, names) = gauges.split_at_mut(SERVERS_MAX);
-        let (listeners, pools) = names.split_at_mut(NAMES_MAX);
-        let gauges = Gauges { servers, listeners, pools };
+        let (listeners, names) = names.split_at_mut(NAMES_MAX);
+        let (pools, sources) = names.split_at_mut(NAMES_MAX);
+        let gauges = Gauges { servers, listeners, pools, sources };
         let mut stats = Vec::with_capacity(extent.workers);
         let mut parts = Vec::with_capacity(extent.workers);
         for _ in 0..extent.workers {
@@ -218,7 +221,8 @@ impl<'r> Region<'r> {
 }
 
 const HEAD: usize = PAGE;
-const GAUGES: usize = (SERVERS_MAX + 2 * NAMES_MAX) * size_of::<SessionGauge>();
+const GAUGES: usize = (SERVERS_MAX + 2 * NAMES_MAX + SOURCES_MAX) * size_of::<SessionGauge>();
+const _: () = assert!(SOURCES_MAX < u16::MAX as usize, "a record holds a place and 1");
 const STATS: usize =
     PAGE + SERVERS_MAX * size_of::<ServerStats>() + NAMES_MAX * size_of::<ListenerStats>();
 

@@ -4,8 +4,9 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
-use crate::limits::{NAMES_MAX, SERVERS_MAX};
+use crate::limits::{NAMES_MAX, SERVERS_MAX, SOURCES_MAX};
 use crate::spec::Spec;
 
 /// The places of everything that has a name.
@@ -17,6 +18,8 @@ pub struct Roster {
     pub pools: Places,
     /// Of servers, by pool and server as in `echo/ws1`.
     pub servers: Places,
+    /// Of the addresses that servers are connected to from, as in `echo/ws1/10.0.0.2`.
+    pub sources: Places,
 }
 
 /// What may have a place.
@@ -28,6 +31,8 @@ pub enum Kind {
     Pool,
     /// A server.
     Server,
+    /// An address that a server is connected to from.
+    Source,
 }
 
 /// There are more names of this kind, those with sessions from before included, than places.
@@ -70,6 +75,19 @@ impl Roster {
             .iter()
             .flat_map(|pool| pool.servers.iter().map(|it| server_name(&pool.name, &it.name)))
             .collect();
+        let sources: Vec<String> = spec
+            .pools
+            .iter()
+            .flat_map(|pool| pool.servers.iter().map(move |server| (pool, server)))
+            .flat_map(|(pool, server)| {
+                let name = server_name(&pool.name, &server.name);
+                server.source.iter().map(move |addr| source_name(&name, *addr))
+            })
+            .collect();
+        // What a place of theirs counts is live sessions, and those were none.
+        next.sources
+            .follow(&sources, SOURCES_MAX, |place| idle(Kind::Source, place))
+            .ok_or(Full(Kind::Source))?;
         let fresh = Fresh {
             listeners: next
                 .listeners
@@ -92,6 +110,12 @@ impl Roster {
 /// The name of a server among all servers.
 pub fn server_name(pool: &str, server: &str) -> String {
     alloc::format!("{pool}/{server}")
+}
+
+/// The name of an address among all that servers are connected to from; `server` is
+/// [`server_name`]'s.
+pub fn source_name(server: &str, addr: IpAddr) -> String {
+    alloc::format!("{server}/{addr}")
 }
 
 /// The places of one kind.

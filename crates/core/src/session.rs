@@ -103,6 +103,8 @@ pub(crate) struct Watch {
     pub(crate) peer_ended: bool,
     /// Urgent data was ahead: reads stop at the mark, so a short one proves nothing.
     pub(crate) urgent: bool,
+    /// Reads stop between two sends now and then (SCM_RIGHTS in unix(7)), so a short one proves nothing.
+    pub(crate) piecemeal: bool,
     /// The connection has an error.
     pub(crate) broken: bool,
     /// A poll is in flight.
@@ -118,6 +120,7 @@ impl Watch {
         writable: true,
         peer_ended: false,
         urgent: false,
+        piecemeal: false,
         broken: false,
         polling: false,
         cancelling: false,
@@ -135,7 +138,7 @@ impl Watch {
 
     /// Whether a read of fewer bytes than asked for proves an empty queue.
     pub(crate) fn short_read_is_all(self) -> bool {
-        !self.peer_ended && !self.urgent
+        !self.peer_ended && !self.urgent && !self.piecemeal
     }
 }
 
@@ -160,6 +163,9 @@ pub(crate) struct Slot {
     pub(crate) flush_looks: u8,
     /// What both peers had not acknowledged at the last look for silence; `None`: not looked yet.
     pub(crate) queued_bytes: Option<u32>,
+    /// Of the server's sources: the one that began this attempt, and how many were tried in it.
+    pub(crate) first_source: u8,
+    pub(crate) sources_tried: u8,
     /// How the running connect attempt ended.
     pub(crate) connect_result: i32,
     /// What ends the session, once that is known.
@@ -177,6 +183,8 @@ impl Slot {
         spilled: false,
         flush_looks: 0,
         queued_bytes: None,
+        first_source: 0,
+        sources_tried: 0,
         connect_result: 0,
         cause: Cause::Ended,
     };

@@ -70,6 +70,8 @@ pub struct Shard<'r> {
     run_list: VecDeque<u32>,
     /// Sessions begun, by pool; gives round robin its turn.
     tickets: Vec<u32>,
+    /// Attempts begun, by server; gives each of its sources its turn.
+    source_turns: Vec<u32>,
     /// No new sessions.
     draining: bool,
     /// And no sessions at all.
@@ -93,6 +95,7 @@ impl<'r> Shard<'r> {
             pipes: Pipes::new(),
             run_list: VecDeque::with_capacity(capacity as usize),
             tickets: vec![0; snapshot.pools.len()],
+            source_turns: vec![0; places_of_servers(&snapshot)],
             draining: false,
             stopped: false,
             snapshot,
@@ -186,6 +189,7 @@ impl<'r> Shard<'r> {
         fresh.servers.iter().for_each(|place| counted.servers[usize::from(*place)].clear());
         fresh.listeners.iter().for_each(|place| counted.listeners[usize::from(*place)].clear());
         self.tickets.resize(snapshot.pools.len(), 0);
+        self.source_turns.resize(places_of_servers(&snapshot), 0);
         self.snapshot = snapshot;
         for door in &mut self.doors {
             match doors.iter().find(|(socket, _)| *socket == door.socket) {
@@ -280,6 +284,12 @@ impl<'r> Shard<'r> {
     fn token(&self, slot: u32, op: Op) -> Token {
         Token { op, slot, generation: self.session(slot).generation() }
     }
+}
+
+/// One more than the last place that a server has.
+fn places_of_servers(snapshot: &Snapshot) -> usize {
+    let places = snapshot.pools.iter().flat_map(|pool| &pool.servers);
+    places.map(|server| usize::from(server.gauge) + 1).max().unwrap_or(0)
 }
 
 fn poll_op(side: Side) -> Op {

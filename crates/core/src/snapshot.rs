@@ -3,13 +3,14 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::IpAddr;
 use core::time::Duration;
 
+use crate::kernel::Remote;
 use crate::mapping::Mapping;
 use crate::mapping::rendezvous::name_hash;
-use crate::roster::{Roster, server_name};
-use crate::spec::{self, Balance, KeyPrefix, Spec, Splice};
+use crate::roster::{Roster, server_name, source_name};
+use crate::spec::{self, Balance, Bind, KeyPrefix, Spec, Splice};
 
 /// What every worker goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Listener {
     pub in_use: bool,
     /// Index into [`Snapshot::pools`].
     pub pool: u16,
+    /// All workers take connections from one socket, because it was inherited.
+    pub shared: bool,
     /// `None`: never.
     pub idle_timeout: Option<Duration>,
     /// Half-closed and silent; also the longest wait of flush-then-reset.
@@ -70,12 +73,23 @@ pub struct Server {
     /// Hash of that name.
     pub name_hash: u64,
     /// Where it is.
-    pub addr: SocketAddr,
+    pub addr: Remote,
+    /// Where to connect from, in turn; empty: the system's choice.
+    pub sources: Vec<Source>,
     /// 0: no new sessions.
     pub weight: u32,
     /// Used when no other is left.
     pub backup: bool,
     /// Where its live sessions and statistics are counted.
+    pub gauge: u16,
+}
+
+/// An address that a server is connected to from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Of the server's family.
+    pub addr: IpAddr,
+    /// Where the live sessions from there are counted.
     pub gauge: u16,
 }
 
@@ -96,7 +110,7 @@ impl Snapshot {
         roster: &Roster,
         previous: Option<&Self>,
         max_sessions: u64,
-        mut resolve: impl FnMut(usize, usize) -> Option<SocketAddr>,
+        mut resolve: impl FnMut(usize, usize) -> Option<Remote>,
     ) -> Result<Self, NotAvailable> {
         let mut pools = Vec::new();
         for (place, holder) in roster.pools.holders().enumerate() {
@@ -144,13 +158,19 @@ impl Snapshot {
 fn servers_of(
     pool: &spec::Pool,
     roster: &Roster,
-    mut resolve: impl FnMut(usize) -> Option<SocketAddr>,
+    mut resolve: impl FnMut(usize) -> Option<Remote>,
 ) -> Result<Vec<Server>, NotAvailable> {
     let server = |(index, server): (usize, &spec::Server)| {
         let name = server_name(&pool.name, &server.name);
         let gauge = roster.servers.of(&name).expect("every server of the spec has a place");
+        let source = |addr: &IpAddr| {
+            let gauge = roster.sources.of(&source_name(&name, *addr));
+            let gauge = gauge.expect("every source of the spec has a place");
+            Source { addr: *addr, gauge }
+        };
+        let sources = server.source.iter().map(source).collect();
         let addr = resolve(index).ok_or(NotAvailable(name))?;
-        Ok(Server::of(server, addr, gauge))
+        Ok(Server::of(server, addr, sources, gauge))
     };
     pool.servers.iter().enumerate().map(server).collect()
 }
@@ -161,6 +181,7 @@ impl Listener {
             name: listener.name.clone(),
             in_use: true,
             pool,
+            shared: listener.binds.iter().any(|bind| matches!(bind, Bind::Inherited(_))),
             idle_timeout: listener.idle_timeout,
             fin_timeout: listener.fin_timeout,
         }
@@ -169,7 +190,14 @@ impl Listener {
     /// One that nobody knows more of than its name.
     fn gone(name: &str) -> Self {
         let fin_timeout = FIN_TIMEOUT;
-        Self { name: name.into(), in_use: false, pool: 0, idle_timeout: None, fin_timeout }
+        Self {
+            name: name.into(),
+            in_use: false,
+            pool: 0,
+            shared: false,
+            idle_timeout: None,
+            fin_timeout,
+        }
     }
 }
 
@@ -224,11 +252,12 @@ impl Pool {
 const FIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Server {
-    fn of(server: &spec::Server, addr: SocketAddr, gauge: u16) -> Self {
+    fn of(server: &spec::Server, addr: Remote, sources: Vec<Source>, gauge: u16) -> Self {
         Self {
             name: server.name.clone(),
             name_hash: name_hash(&server.name),
             addr,
+            sources,
             weight: u32::from(server.weight),
             backup: server.backup,
             gauge,
@@ -241,7 +270,8 @@ impl Server {
         Self {
             name: name.into(),
             name_hash: name_hash(name),
-            addr: "192.0.2.1:80".parse().unwrap(),
+            addr: Remote::Unix("/anywhere".into()),
+            sources: Vec::new(),
             weight,
             backup: false,
             gauge: 0,

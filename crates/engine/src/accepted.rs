@@ -3,14 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
-use ringbolt_core::kernel::Fd;
-use ringbolt_core::roster::{Fresh, Full, Kind, Roster};
+use ringbolt_core::kernel::{Fd, Remote};
+use ringbolt_core::roster::{Fresh, Full, Kind, Roster, server_name};
 use ringbolt_core::snapshot::Snapshot;
-use ringbolt_core::spec::{Place, Spec};
+use ringbolt_core::spec::{Place, Server, Spec};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::listen::{Door, Listening};
+use crate::socket::bind_source;
 use crate::start::StartError;
 
 /// Addresses of names, by host and port.
@@ -29,12 +31,14 @@ impl Accepted {
     /// The first one: resolves its names and listens on its addresses.
     ///
     /// # Errors
-    /// When a name has no address, or an address cannot be listened on.
+    /// When a name has no address, or an address cannot be listened on or connected from.
     pub(crate) fn first(text: &str, spec: &Spec, workers: usize) -> Result<Self, StartError> {
+        let resolved = resolve_all(spec)?;
+        check_sources(spec, &resolved)?;
         Ok(Self {
             text: text.into(),
             roster: Roster::of(spec).map_err(too_many)?,
-            resolved: resolve_all(spec)?,
+            resolved,
             listening: Listening::open(spec, workers)?,
         })
     }
@@ -54,6 +58,7 @@ impl Accepted {
         let mut roster = self.roster.clone();
         let fresh = roster.follow(spec, idle).map_err(too_many)?;
         let resolved = resolve_all(spec)?;
+        check_sources(spec, &resolved)?;
         let listening = self.listening.follow(spec, workers)?;
         Ok((Self { text: text.into(), roster, resolved, listening }, fresh))
     }
@@ -68,12 +73,15 @@ impl Accepted {
         previous: Option<&Snapshot>,
         max_sessions: u64,
     ) -> Result<Snapshot, StartError> {
-        let address =
-            |pool: usize, server: usize| match &spec.pools[pool].servers[server].addr.place {
-                Place::Socket(addr) => Some(*addr),
-                Place::Name { host, port } => self.resolved.get(&(host.clone(), *port)).copied(),
-                Place::Unix(_) => None,
-            };
+        let address = |pool: usize, server: usize| {
+            let server = &spec.pools[pool].servers[server];
+            match &server.addr.place {
+                Place::Unix(path) => Some(Remote::Unix(path.clone())),
+                Place::Socket(_) | Place::Name { .. } => {
+                    address_of(server, &self.resolved).map(Remote::Inet)
+                }
+            }
+        };
         Snapshot::new(spec, &self.roster, previous, max_sessions, address)
             .map_err(|missing| StartError::NotAvailable(missing.0))
     }
@@ -99,6 +107,7 @@ fn too_many(full: Full) -> StartError {
         Kind::Listener => "listeners",
         Kind::Pool => "pools",
         Kind::Server => "servers",
+        Kind::Source => "sources",
     };
     StartError::TooManyNames(kind)
 }
@@ -114,10 +123,56 @@ fn resolve_all(spec: &Spec) -> Result<Resolved, StartError> {
                 host: host.clone(),
                 error,
             };
-            let mut found = (host.as_str(), *port).to_socket_addrs().map_err(failed)?;
+            let found = (host.as_str(), *port).to_socket_addrs().map_err(failed)?;
+            let found: Vec<SocketAddr> = found.collect();
             let nothing = || failed(io::Error::from(io::ErrorKind::NotFound));
-            resolved.insert((host.clone(), *port), found.next().ok_or_else(nothing)?);
+            // Of several addresses one that the sources can connect to.
+            let reached = |addr: &&SocketAddr| {
+                server.source.iter().all(|source| source.is_ipv4() == addr.is_ipv4())
+            };
+            let first = found.iter().find(reached).or(found.first());
+            let addr = *first.ok_or_else(nothing)?;
+            let known = resolved.entry((host.clone(), *port)).or_insert(addr);
+            if !server.source.is_empty() {
+                *known = addr;
+            }
         }
     }
     Ok(resolved)
+}
+
+/// The address of a server that has one.
+fn address_of(server: &Server, resolved: &Resolved) -> Option<SocketAddr> {
+    match &server.addr.place {
+        Place::Socket(addr) => Some(*addr),
+        Place::Name { host, port } => resolved.get(&(host.clone(), *port)).copied(),
+        Place::Unix(_) => None,
+    }
+}
+
+/// Binds once to every source: one that this machine does not have, or that cannot reach its server,
+/// would otherwise show in sessions that fail.
+fn check_sources(spec: &Spec, resolved: &Resolved) -> Result<(), StartError> {
+    for pool in &spec.pools {
+        for server in &pool.servers {
+            let Some(addr) = address_of(server, resolved) else { continue };
+            for source in &server.source {
+                let name = server_name(&pool.name, &server.name);
+                if source.is_ipv4() != addr.is_ipv4() {
+                    return Err(StartError::SourceFamily { server: name, source: *source, addr });
+                }
+                try_source(*source, addr).map_err(|error| StartError::Source {
+                    server: name,
+                    source: *source,
+                    error,
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn try_source(source: IpAddr, to: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+    bind_source(&socket, source, to)
 }

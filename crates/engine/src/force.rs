@@ -118,6 +118,7 @@ impl Force {
                 Kind::Listener => gauges.listeners,
                 Kind::Pool => gauges.pools,
                 Kind::Server => gauges.servers,
+                Kind::Source => gauges.sources,
             };
             gauges[usize::from(place)].sessions() == 0
         };

@@ -3,11 +3,11 @@
 
 use std::cell::Cell;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringbolt_core::kernel::{Errno, Fd, Kernel, Span};
+use ringbolt_core::kernel::{Errno, Fd, Kernel, Remote, Span};
 use ringbolt_core::pipes::Pipe;
 use ringbolt_core::token::Token;
 
@@ -55,8 +55,17 @@ impl Kernel for RingKernel<'_> {
         socket::peer(fd).map_err(errno)
     }
 
-    fn open(&mut self, to: SocketAddr, keepalive: Option<Duration>) -> Result<Fd, Errno> {
-        socket::open(to, keepalive).map_err(errno)
+    fn open(
+        &mut self,
+        to: &Remote,
+        from: Option<IpAddr>,
+        keepalive: Option<Duration>,
+    ) -> Result<Fd, Errno> {
+        socket::open(to, from, keepalive).map_err(errno)
+    }
+
+    fn connect_now(&mut self, fd: Fd, path: &str) -> Result<(), Errno> {
+        socket::connect_now(fd, path).map_err(errno)
     }
 
     fn receive(&mut self, fd: Fd, into: &[Cell<u8>]) -> Result<usize, Errno> {

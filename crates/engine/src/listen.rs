@@ -1,6 +1,6 @@
 //! The listening sockets: for each address one a worker, in a SO_REUSEPORT group. The supervisor
 //! opens them and they live as long as it does, because closing one of a group resets what waits
-//! in its queue.
+//! in its queue. Of a socket that was inherited each worker has a duplicate.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,8 +13,9 @@ use ringbolt_core::spec::{Bind, Spec};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::holder;
+use crate::inherited;
 use crate::socket::{is_listening, prepare, renew};
-use crate::start::StartError;
+use crate::start::{StartError, Uninheritable};
 
 /// One worker's listening socket and the listener it belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +28,8 @@ pub(crate) struct Door {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Group {
     /// As it was asked for; its port may be 0.
-    pub(crate) wanted: SocketAddr,
-    /// With the port that was free then.
+    pub(crate) wanted: Bind,
+    /// Where it is; with the port that was free then.
     pub(crate) addr: SocketAddr,
     /// By name.
     pub(crate) listener: String,
@@ -38,25 +39,32 @@ pub(crate) struct Group {
 
 /// All listening sockets.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Listening(Vec<Group>);
-
-impl FromIterator<Group> for Listening {
-    fn from_iter<T: IntoIterator<Item = Group>>(groups: T) -> Self {
-        Self(groups.into_iter().collect())
-    }
+pub(crate) struct Listening {
+    groups: Vec<Group>,
+    /// What the configuration may take by number: the listening sockets that were open when the
+    /// process started. They stay open, so that one that was taken out can be taken in again.
+    inherited: Vec<Fd>,
 }
 
 impl Listening {
-    /// Listens on every address of the spec, once for each of `workers`.
+    /// What listens already.
+    pub(crate) fn of(groups: Vec<Group>, inherited: Vec<Fd>) -> Self {
+        Self { groups, inherited }
+    }
+
+    /// Listens on every address of the spec, once for each of `workers`. To be called before
+    /// anything else of this process listens.
     pub(crate) fn open(spec: &Spec, workers: usize) -> Result<Self, StartError> {
-        Self(Vec::new()).follow(spec, workers)
+        let inherited =
+            inherited::listening_sockets().map_err(StartError::system("list of descriptors"))?;
+        Self::of(Vec::new(), inherited).follow(spec, workers)
     }
 
     /// What listens under another spec: addresses that stay keep their sockets, new ones are opened.
     /// Those that are gone are for the workers to close, after serving what waits.
     pub(crate) fn follow(&self, spec: &Spec, workers: usize) -> Result<Self, StartError> {
-        let mut left = self.0.clone();
-        let mut groups = Vec::new();
+        let mut left = self.groups.clone();
+        let mut groups: Vec<Group> = Vec::new();
         let mut opened: Vec<Fd> = Vec::new();
         for listener in &spec.listeners {
             let wish = Wish {
@@ -66,16 +74,16 @@ impl Listening {
                 keepalive: spec.pools[listener.pool].keepalive,
             };
             for bind in &listener.binds {
-                let group = self.group(bind, &wish, &mut left).inspect_err(|_| {
+                let group = self.group(bind, &wish, &mut left, &groups).inspect_err(|_| {
                     close_all(&opened);
                 })?;
-                if !self.0.iter().any(|before| before.sockets == group.sockets) {
+                if !self.groups.iter().any(|before| before.sockets == group.sockets) {
                     opened.extend(&group.sockets);
                 }
                 groups.push(group);
             }
         }
-        Ok(Self(groups))
+        Ok(Self::of(groups, self.inherited.clone()))
     }
 
     /// The sockets of one address: those that listen there already, taken out of `left`, or new ones.
@@ -84,28 +92,46 @@ impl Listening {
         bind: &Bind,
         wish: &Wish<'_>,
         left: &mut Vec<Group>,
+        others: &[Group],
     ) -> Result<Group, StartError> {
-        let wanted = match bind {
-            Bind::Address(addr) => *addr,
-            Bind::Inherited(which) => {
-                return Err(StartError::NotAvailable(format!("bind \"fd@{which}\"")));
-            }
-        };
-        if let Some(place) = left.iter().position(|group| group.wanted == wanted && group.lives()) {
+        if let Some(place) = left.iter().position(|group| group.wanted == *bind && group.lives()) {
             return left.swap_remove(place).renewed(wish);
         }
+        let wanted = match bind {
+            Bind::Address(addr) => *addr,
+            Bind::Inherited(name) => return self.take_in(name, wish, others),
+        };
         // Our own socket on the same port, on its way out perhaps, is no other process.
-        let ours = self.0.iter().any(|group| group.addr.port() == wanted.port());
+        let ours = self.groups.iter().any(|group| group.addr.port() == wanted.port());
         if wanted.port() != 0 && !ours {
             check_free(wanted)?;
         }
         Group::open(wanted, wish)
     }
 
+    /// The sockets of an inherited one, which no other listener may have.
+    fn take_in(&self, name: &str, wish: &Wish<'_>, others: &[Group]) -> Result<Group, StartError> {
+        let failed = |wrong| StartError::Inherited {
+            name: name.into(),
+            listener: wish.listener.into(),
+            wrong,
+        };
+        let fd = inherited::number(name, &self.inherited).map_err(failed)?;
+        if let Some(other) = others.iter().find(|group| inherited::are_one(group.sockets[0], fd)) {
+            return Err(failed(Uninheritable::Taken(fd, other.listener.clone())));
+        }
+        let (addr, sockets) = inherited::duplicates(fd, wish.workers)
+            .map_err(|error| failed(Uninheritable::System(error)))?;
+        let wanted = Bind::Inherited(name.into());
+        let group = Group { wanted, addr, listener: wish.listener.into(), sockets };
+        let sockets = group.sockets.clone();
+        group.renewed(wish).inspect_err(|_| close_all(&sockets))
+    }
+
     /// Closes what this has and `other` has not: a change that did not come to be.
     pub(crate) fn close_beyond(&self, other: &Self) {
-        for group in &self.0 {
-            if !other.0.iter().any(|before| before.sockets == group.sockets) {
+        for group in &self.groups {
+            if !other.groups.iter().any(|before| before.sockets == group.sockets) {
                 close_all(&group.sockets);
             }
         }
@@ -113,12 +139,26 @@ impl Listening {
 
     /// The addresses, with the ports that were free where 0 was asked for.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.0.iter().map(|group| group.addr).collect()
+        self.groups.iter().map(|group| group.addr).collect()
     }
 
     /// Every group.
     pub(crate) fn groups(&self) -> impl Iterator<Item = &Group> {
-        self.0.iter()
+        self.groups.iter()
+    }
+
+    /// The listening sockets that were open when the process started.
+    pub(crate) fn inherited(&self) -> &[Fd] {
+        &self.inherited
+    }
+
+    /// Those of them that the configuration has taken, by the numbers under which they came.
+    pub(crate) fn taken_in(&self) -> Vec<Fd> {
+        let wanted = self.groups.iter().filter_map(|group| match &group.wanted {
+            Bind::Inherited(name) => inherited::number(name, &self.inherited).ok(),
+            Bind::Address(_) => None,
+        });
+        wanted.collect()
     }
 
     /// What a worker listens on, with the places of listeners. A drain closes sockets through the
@@ -128,19 +168,19 @@ impl Listening {
             let listener = place(&group.listener)?;
             Some(Door { socket: group.sockets[worker], listener })
         };
-        self.0.iter().filter_map(door).filter(|door| is_listening(door.socket)).collect()
+        self.groups.iter().filter_map(door).filter(|door| is_listening(door.socket)).collect()
     }
 
     /// Whether a number is one of ours and still what it was.
     pub(crate) fn contains(&self, fd: Fd) -> bool {
-        self.0.iter().any(|group| group.sockets.contains(&fd)) && is_listening(fd)
+        self.groups.iter().any(|group| group.sockets.contains(&fd)) && is_listening(fd)
     }
 
     /// The name of the listener whose address a connection came by.
     pub(crate) fn listener_of(&self, local: SocketAddr) -> Option<&str> {
-        let exact = self.0.iter().find(|group| group.addr == local);
+        let exact = self.groups.iter().find(|group| group.addr == local);
         let any = || {
-            self.0.iter().find(|group| {
+            self.groups.iter().find(|group| {
                 group.addr.ip().is_unspecified()
                     && group.addr.port() == local.port()
                     && group.addr.is_ipv4() == local.is_ipv4()
@@ -168,6 +208,7 @@ impl Group {
             sockets.push(listen(addr, wish.backlog, wish.keepalive).map_err(failed)?);
         }
         let sockets = sockets.into_iter().map(IntoRawFd::into_raw_fd).collect();
+        let wanted = Bind::Address(wanted);
         Ok(Self { wanted, addr, listener: wish.listener.into(), sockets })
     }
 

@@ -4,23 +4,76 @@
 use std::cell::Cell;
 use std::io;
 use std::mem::{size_of, zeroed};
-use std::net::SocketAddr;
-use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
 use std::time::Duration;
 
-use ringbolt_core::kernel::{Errno, Fd};
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use ringbolt_core::kernel::{Errno, Fd, Remote};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 nix::ioctl_read_bad!(siocoutq, libc::TIOCOUTQ, libc::c_int);
 nix::ioctl_read_bad!(siocinq, libc::FIONREAD, libc::c_int);
 
 /// A new socket towards a server: non-blocking, and without close-on-exec, because a live session
-/// outlives an upgrade.
-pub(crate) fn open(to: SocketAddr, keepalive: Option<Duration>) -> io::Result<Fd> {
+/// outlives an upgrade. Bound to the address `from`, if there is one.
+pub(crate) fn open(
+    to: &Remote,
+    from: Option<IpAddr>,
+    keepalive: Option<Duration>,
+) -> io::Result<Fd> {
     let kind = Type::STREAM.nonblocking();
-    let socket = Socket::new_raw(Domain::for_address(to), kind, Some(Protocol::TCP))?;
-    prepare(&socket, keepalive)?;
+    let socket = match to {
+        Remote::Inet(to) => {
+            let socket = Socket::new_raw(Domain::for_address(*to), kind, Some(Protocol::TCP))?;
+            prepare(&socket, keepalive)?;
+            if let Some(from) = from {
+                bind_source(&socket, from, *to)?;
+            }
+            socket
+        }
+        Remote::Unix(_) => {
+            let socket = Socket::new_raw(Domain::UNIX, kind, None)?;
+            // Since Linux 5.15 these have urgent data too, unless the kernel was built without.
+            let _ = socket.set_out_of_band_inline(true);
+            socket
+        }
+    };
     Ok(socket.into_raw_fd())
+}
+
+/// Connects to a UNIX socket. A non-blocking one never waits: a full queue is EAGAIN. Through the ring
+/// that would be tried 128 times, the last time by a thread of the kernel, which takes 0.4 ms
+/// (measured on Linux 6.18).
+pub(crate) fn connect_now(fd: Fd, path: &str) -> io::Result<()> {
+    SockRef::from(&borrow(fd)).connect(&SockAddr::unix(path)?)
+}
+
+/// Binds to an address and not to a port. The kernel chooses the port when the destination is known
+/// (IP_BIND_ADDRESS_NO_PORT, Linux 4.2), so each destination has all ports of each source.
+pub(crate) fn bind_source(socket: &Socket, from: IpAddr, to: SocketAddr) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    let length = size_of_val(&on) as libc::socklen_t;
+    // SAFETY: the kernel reads `length` bytes of `on`, which has as many.
+    let answer = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const on).cast(),
+            length,
+        )
+    };
+    if answer == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    let from = match (from, to) {
+        // One that is valid on a link is of the link that leads to the server.
+        (IpAddr::V6(from), SocketAddr::V6(to)) if from.is_unicast_link_local() => {
+            SocketAddrV6::new(from, 0, 0, to.scope_id()).into()
+        }
+        _ => SocketAddr::new(from, 0),
+    };
+    socket.bind(&from.into())
 }
 
 /// Sets what every session's socket has from birth. Accepted ones inherit it from the listener.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::holder::Holder;
@@ -52,6 +52,33 @@ pub enum StartError {
         /// What the resolver said.
         error: io::Error,
     },
+    /// An inherited socket cannot be listened on.
+    Inherited {
+        /// As in the configuration, after `fd@`.
+        name: String,
+        /// The listener that asks for it.
+        listener: String,
+        /// What is wrong.
+        wrong: Uninheritable,
+    },
+    /// A server cannot be connected to from an address.
+    Source {
+        /// Pool and server.
+        server: String,
+        /// The address to connect from.
+        source: IpAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A server cannot be connected to from an address of the other family.
+    SourceFamily {
+        /// Pool and server.
+        server: String,
+        /// The address to connect from.
+        source: IpAddr,
+        /// The server's own.
+        addr: SocketAddr,
+    },
     /// The text that was accepted is not accepted any more.
     Configuration(String),
     /// The configuration wants what is not built yet.
@@ -80,6 +107,23 @@ pub enum StartError {
     TooManyNames(&'static str),
     /// The first engine ended before it served.
     Engine(String),
+}
+
+/// Why a descriptor is no listening socket that was inherited.
+#[derive(Debug)]
+pub enum Uninheritable {
+    /// No such environment variable.
+    NoVariable,
+    /// The variable holds this, which is no number.
+    NoNumber(String),
+    /// This number was not open when Ringbolt started.
+    NotInherited(i32),
+    /// This number is no socket that listens for TCP connections.
+    NoListener(i32),
+    /// This number is the socket that another listener has.
+    Taken(i32, String),
+    /// The system refused.
+    System(io::Error),
 }
 
 impl StartError {
@@ -124,6 +168,26 @@ impl fmt::Display for StartError {
             Self::Resolve { server, host, error } => {
                 write!(out, "server {server}: the name {host} has no address: {error}")
             }
+            Self::Inherited { name, listener, wrong } => {
+                write!(out, "listener.{listener}.bind = \"fd@{name}\": {wrong}")
+            }
+            Self::Source { server, source, error }
+                if error.kind() == io::ErrorKind::AddrNotAvailable =>
+            {
+                write!(
+                    out,
+                    "server {server}: the source {source} is no address of this machine; \
+                     `ip addr` lists them"
+                )
+            }
+            Self::Source { server, source, error } => {
+                write!(out, "server {server}: the source {source} cannot be bound: {error}")
+            }
+            Self::SourceFamily { server, source, addr } => write!(
+                out,
+                "server {server}: its name has the address {addr}, which cannot be reached from the \
+                 source {source}; write an address of the same family, or take the source out"
+            ),
             Self::Configuration(reason) => write!(out, "the configuration: {reason}"),
             Self::NotAvailable(what) => write!(out, "{what} is not available yet"),
             Self::NoRing(error) => write!(out, "{}", ring_error(error)),
@@ -145,6 +209,39 @@ impl fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+impl fmt::Display for Uninheritable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoVariable => write!(
+                out,
+                "there is no environment variable of that name; set it to the number of the \
+                 descriptor, or write the number"
+            ),
+            Self::NoNumber(text) => {
+                write!(
+                    out,
+                    "the environment variable holds {text:?}, which is no descriptor number"
+                )
+            }
+            Self::NotInherited(fd) => write!(
+                out,
+                "descriptor {fd} was not open at the start; whoever starts Ringbolt has to pass it on, \
+                 without close-on-exec"
+            ),
+            Self::NoListener(fd) => write!(
+                out,
+                "descriptor {fd} is no listening TCP socket; listen(2) on it before it is passed on"
+            ),
+            Self::Taken(fd, other) => write!(
+                out,
+                "descriptor {fd} is the socket that listener.{other} has; a socket serves one \
+                 listener: take one out"
+            ),
+            Self::System(error) => write!(out, "it cannot be used: {error}"),
+        }
+    }
+}
 
 fn admin_error(out: &mut fmt::Formatter<'_>, path: &Path, error: &io::Error) -> fmt::Result {
     write!(out, "global.admin: {} cannot be created: {error}", path.display())?;

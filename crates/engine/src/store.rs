@@ -12,10 +12,11 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use ringbolt_core::header::Header;
 use ringbolt_core::kernel::Fd;
 use ringbolt_core::roster::{Places, Roster};
+use ringbolt_core::spec::Bind;
 use serde::{Deserialize, Serialize};
 
 use crate::accepted::Accepted;
-use crate::listen::Group;
+use crate::listen::{Group, Listening};
 
 /// The two files.
 #[derive(Debug)]
@@ -28,17 +29,26 @@ struct Kept {
     listeners: Vec<Option<(String, bool)>>,
     pools: Vec<Option<(String, bool)>>,
     servers: Vec<Option<(String, bool)>>,
+    sources: Vec<Option<(String, bool)>>,
     /// Host, port, and the address they had.
     resolved: Vec<(String, u16, SocketAddr)>,
     listening: Vec<KeptGroup>,
+    /// Listening sockets that were open when the process started.
+    inherited: Vec<Fd>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct KeptGroup {
-    wanted: SocketAddr,
+    wanted: KeptBind,
     addr: SocketAddr,
     listener: String,
     sockets: Vec<Fd>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum KeptBind {
+    Address(SocketAddr),
+    Inherited(String),
 }
 
 impl Store {
@@ -90,22 +100,27 @@ impl Kept {
             listeners: held(&roster.listeners),
             pools: held(&roster.pools),
             servers: held(&roster.servers),
+            sources: held(&roster.sources),
             resolved: resolved.collect(),
             listening: listening.groups().map(KeptGroup::of).collect(),
+            inherited: listening.inherited().to_vec(),
         }
     }
 }
 
 impl From<Kept> for Accepted {
     fn from(kept: Kept) -> Self {
-        let Kept { text, listeners, pools, servers, resolved, listening } = kept;
+        let Kept { text, listeners, pools, servers, sources, resolved, listening, inherited } =
+            kept;
         let roster = Roster {
             listeners: Places::held_by(listeners),
             pools: Places::held_by(pools),
             servers: Places::held_by(servers),
+            sources: Places::held_by(sources),
         };
         let resolved = resolved.into_iter().map(|(host, port, addr)| ((host, port), addr));
-        let listening = listening.into_iter().map(Group::from).collect();
+        let groups = listening.into_iter().map(Group::from).collect();
+        let listening = Listening::of(groups, inherited);
         Self { text, roster, resolved: resolved.collect(), listening }
     }
 }
@@ -113,6 +128,10 @@ impl From<Kept> for Accepted {
 impl KeptGroup {
     fn of(group: &Group) -> Self {
         let Group { wanted, addr, listener, sockets } = group.clone();
+        let wanted = match wanted {
+            Bind::Address(addr) => KeptBind::Address(addr),
+            Bind::Inherited(name) => KeptBind::Inherited(name),
+        };
         Self { wanted, addr, listener, sockets }
     }
 }
@@ -120,6 +139,10 @@ impl KeptGroup {
 impl From<KeptGroup> for Group {
     fn from(kept: KeptGroup) -> Self {
         let KeptGroup { wanted, addr, listener, sockets } = kept;
+        let wanted = match wanted {
+            KeptBind::Address(addr) => Bind::Address(addr),
+            KeptBind::Inherited(name) => Bind::Inherited(name),
+        };
         Self { wanted, addr, listener, sockets }
     }
 }
@@ -148,12 +171,19 @@ mod tests {
                 Places::held_by((0..length).map(holder))
             };
             let addr = ([127, 0, 0, 1], length).into();
-            let group = Group { wanted: addr, addr, listener: "web".into(), sockets: vec![5, 6] };
+            let wanted = [Bind::Address(addr), Bind::Inherited("WEB".into())];
+            let group =
+                |wanted| Group { wanted, addr, listener: "web".into(), sockets: vec![5, 6] };
             let accepted = Accepted {
                 text: "text ".repeat(length.into()),
-                roster: Roster { listeners: names("l"), pools: names("p"), servers: names("s") },
+                roster: Roster {
+                    listeners: names("l"),
+                    pools: names("p"),
+                    servers: names("s"),
+                    sources: names("f"),
+                },
                 resolved: BTreeMap::from([(("host".into(), length), addr)]),
-                listening: [group].into_iter().collect(),
+                listening: Listening::of(wanted.map(group).into(), vec![3, 4]),
             };
             store.keep(region.header, &accepted).unwrap();
             assert_eq!(store.read(region.header).unwrap(), accepted);

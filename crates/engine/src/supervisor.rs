@@ -15,7 +15,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, close};
 use ringbolt_core::header::Command;
 use ringbolt_core::kernel::Fd;
 use ringbolt_core::limits::{SESSIONS_MAX, sessions_for};
@@ -361,6 +361,18 @@ impl<'a> Supervisor<'a> {
         let timeout = timeout.and_then(|spec| spec.global.drain_timeout);
         (self.launch.notice)(&Notice::Draining { timeout });
         self.order(Command::Drain);
+        self.leave_inherited();
+    }
+
+    /// Closes the inherited sockets under the numbers they came with. Once the workers have closed
+    /// theirs, clients are refused, or wait for whoever else holds the socket.
+    fn leave_inherited(&mut self) {
+        let Ok(accepted) = self.accepted() else { return };
+        for fd in accepted.listening.taken_in() {
+            if self.own.remove(&fd) {
+                let _ = close(fd);
+            }
+        }
     }
 
     fn stop(&mut self, signal: &'static str) {

@@ -14,7 +14,7 @@ mod support;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::process::exit;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, ftruncate};
-use ringbolt_core::kernel::{Errno, Fd, Kernel, NO_FD, Span};
+use ringbolt_core::kernel::{Errno, Fd, Kernel, NO_FD, Remote, Span};
 use ringbolt_core::pipes::Pipe;
 use ringbolt_core::record::{Flags, Session};
 use ringbolt_core::region::{Extent, Part, Region};
@@ -333,9 +333,19 @@ impl Kernel for Mortal {
         self.kernel.peer(fd)
     }
 
-    fn open(&mut self, to: SocketAddr, keepalive: Option<Duration>) -> Result<Fd, Errno> {
+    fn open(
+        &mut self,
+        to: &Remote,
+        from: Option<IpAddr>,
+        keepalive: Option<Duration>,
+    ) -> Result<Fd, Errno> {
         self.step(Operation::Open, NO_FD);
-        self.kernel.open(to, keepalive)
+        self.kernel.open(to, from, keepalive)
+    }
+
+    fn connect_now(&mut self, fd: Fd, path: &str) -> Result<(), Errno> {
+        self.step(Operation::Connect, fd);
+        self.kernel.connect_now(fd, path)
     }
 
     fn receive(&mut self, fd: Fd, into: &[Cell<u8>]) -> Result<usize, Errno> {

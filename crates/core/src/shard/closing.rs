@@ -58,7 +58,7 @@ impl Shard<'_> {
         let (spilled, cause) = (state.spilled, state.cause);
         let session = self.session(slot);
         if session.socket(Side::Server as usize) != NO_FD {
-            self.place.gauges.servers[session.server.get() as usize].subtract();
+            self.leave_server(session);
         }
         for side in Side::BOTH {
             let socket = session.socket(side as usize);

@@ -2,14 +2,14 @@
 //! reached, at once when it refuses and after the connect timeout when it is silent.
 
 use crate::close::Cause;
-use crate::kernel::{Errno, Kernel, NO_FD, Span};
+use crate::kernel::{Errno, Kernel, NO_FD, Remote, Span};
 use crate::key::Key;
 use crate::listener::is_shortage;
 use crate::mapping::Question;
 use crate::record::Session;
-use crate::session::{Phase, Side, Watch};
+use crate::session::{Phase, Side, Slot, Watch};
 use crate::shard::Shard;
-use crate::snapshot::Pool;
+use crate::snapshot::{Pool, Server, Source};
 use crate::time::Instant;
 use crate::token::{Op, Token};
 
@@ -74,33 +74,64 @@ impl Shard<'_> {
         let Some(index) = self.choose(session, pool) else {
             return self.close(kernel, slot, otherwise, now);
         };
+        let left = session.server.replace(pool.servers[index].gauge);
+        session.attempts.set(session.attempts.get() + 1);
+        if session.attempts.get() > 1 {
+            self.place.counted.worker.retries.add(1);
+            self.place.counted.servers[left as usize].redispatched.add(1);
+        }
+        self.slots[slot as usize].sources_tried = 0;
+        self.connect_to(kernel, slot, index, now);
+    }
+
+    /// Connects to the server at `index` of its pool, from the source whose turn it is.
+    fn connect_to<K: Kernel>(&mut self, kernel: &mut K, slot: u32, index: usize, now: Instant) {
+        let session = self.session(slot);
+        let pool = &self.snapshot.pools[session.pool.get() as usize];
         let server = &pool.servers[index];
-        let socket = match kernel.open(server.addr, pool.keepalive) {
-            Ok(socket) => socket,
-            Err(errno) => {
-                if is_shortage(errno) {
-                    // Whoever is accepted now would fare no better; in the queue they can wait.
-                    self.pause_accepting(now);
+        let (state, turns) = (&mut self.slots[slot as usize], &mut self.source_turns);
+        let turn = &mut turns[usize::from(server.gauge)];
+        let (socket, source) = loop {
+            let source = next_source(server, state, turn);
+            match kernel.open(&server.addr, source.map(|source| source.addr), pool.keepalive) {
+                Ok(socket) => break (socket, source),
+                // The machine has lost that address.
+                Err(Errno::ADDR_NOT_AVAILABLE) if has_more_sources(server, state) => {}
+                Err(Errno::ADDR_NOT_AVAILABLE) => {
+                    return self.connect_next(kernel, slot, Cause::LocalFault, now);
                 }
-                return self.close(kernel, slot, Cause::LocalFault, now);
+                Err(errno) => {
+                    if is_shortage(errno) {
+                        // Whoever is accepted now would fare no better; in the queue they can wait.
+                        self.pause_accepting(now);
+                    }
+                    return self.close(kernel, slot, Cause::LocalFault, now);
+                }
             }
         };
-        let left = session.server.replace(server.gauge);
-        session.attempts.set(session.attempts.get() + 1);
+        let unix = matches!(server.addr, Remote::Unix(_));
         session.active_at.set(now.as_nanos());
+        session.set_source(source.map(|source| source.gauge));
+        session.set_unix(unix);
         session.set_socket(Side::Server as usize, socket);
         self.place.gauges.servers[server.gauge as usize].add();
-        let counted = &self.place.counted;
-        counted.worker.connects.add(1);
-        if session.attempts.get() > 1 {
-            counted.worker.retries.add(1);
-            counted.servers[left as usize].redispatched.add(1);
+        if let Some(source) = source {
+            self.place.gauges.sources[source.gauge as usize].add();
         }
-        let (addr, timeout) = (server.addr, pool.connect_timeout);
-        let state = &mut self.slots[slot as usize];
-        state.connecting = true;
-        state.connect_timing = true;
-        kernel.connect(socket, addr, timeout, self.token(slot, Op::Connect));
+        self.place.counted.worker.connects.add(1);
+        state.watches[Side::Server as usize].piecemeal = unix;
+        match &server.addr {
+            Remote::Inet(addr) => {
+                state.connecting = true;
+                state.connect_timing = true;
+                let token = Token { op: Op::Connect, slot, generation: session.generation() };
+                kernel.connect(socket, *addr, pool.connect_timeout, token);
+            }
+            Remote::Unix(path) => match kernel.connect_now(socket, path) {
+                Ok(()) => self.connected(kernel, slot, now),
+                Err(errno) => self.connect_failed(kernel, slot, errno, now),
+            },
+        }
     }
 
     fn choose(&self, session: &Session, pool: &Pool) -> Option<usize> {
@@ -154,11 +185,52 @@ impl Shard<'_> {
         if cause != Cause::LocalFault {
             self.place.counted.servers[gauge].connect_errors.add(1);
         }
-        self.place.gauges.servers[gauge].subtract();
+        self.leave_server(session);
         let socket = session.socket(Side::Server as usize);
         session.set_socket(Side::Server as usize, NO_FD);
         kernel.close(socket);
         self.slots[slot as usize].watches[Side::Server as usize] = Watch::FRESH;
+        if errno == Errno::ADDR_NOT_AVAILABLE
+            && let Some(index) = self.server_with_more_sources(slot)
+        {
+            return self.connect_to(kernel, slot, index, now);
+        }
         self.connect_next(kernel, slot, cause, now);
     }
+
+    /// Takes a session's server side off the gauges.
+    pub(super) fn leave_server(&self, session: &Session) {
+        self.place.gauges.servers[session.server.get() as usize].subtract();
+        if let Some(place) = session.source() {
+            self.place.gauges.sources[place as usize].subtract();
+        }
+    }
+
+    /// The index of a session's server, if that can be tried from another source.
+    fn server_with_more_sources(&self, slot: u32) -> Option<usize> {
+        let session = self.session(slot);
+        let pool = &self.snapshot.pools[session.pool.get() as usize];
+        let place = session.server.get();
+        let index = pool.servers.iter().position(|server| server.gauge == place)?;
+        has_more_sources(&pool.servers[index], &self.slots[slot as usize]).then_some(index)
+    }
+}
+
+/// The next source of an attempt: the first is the one whose turn it is at this server.
+fn next_source(server: &Server, state: &mut Slot, turn: &mut u32) -> Option<Source> {
+    let count = server.sources.len();
+    if count == 0 {
+        return None;
+    }
+    if state.sources_tried == 0 {
+        state.first_source = (*turn as usize % count) as u8;
+        *turn = turn.wrapping_add(1);
+    }
+    let next = usize::from(state.first_source) + usize::from(state.sources_tried);
+    state.sources_tried += 1;
+    Some(server.sources[next % count])
+}
+
+fn has_more_sources(server: &Server, state: &Slot) -> bool {
+    usize::from(state.sources_tried) < server.sources.len()
 }

@@ -86,7 +86,8 @@ impl Shard<'_> {
         }
         let count = self.doors.len();
         let taking = self.doors[index].taking;
-        let wanted = manner(taking, self.free_places(), self.place.workers, count);
+        let shared = self.snapshot.listeners[usize::from(self.doors[index].listener)].shared;
+        let wanted = manner(taking, self.free_places(), self.place.workers, count, shared);
         let door = &mut self.doors[index];
         match door.taking {
             Taking::Paused if door.leaving || door.retry_at.is_some() => {}

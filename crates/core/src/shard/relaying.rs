@@ -79,8 +79,11 @@ impl<'r> Shard<'r> {
         let limit = self.listener(session).fin_timeout;
         let state = &mut self.slots[slot as usize];
         let cause = state.cause;
+        // What a UNIX socket has taken is in the server's hands, and no close destroys it.
+        let delivered = side == Side::Server && session.is_unix();
         let over = now >= Instant::from_nanos(session.active_at.get()) + limit;
-        if state.watches[side as usize].broken
+        if delivered
+            || state.watches[side as usize].broken
             || kernel.unacknowledged(session.socket(side as usize)) == 0
         {
             self.close(kernel, slot, cause, now);

@@ -9,11 +9,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod places;
 mod reloads;
 mod scenes;
 mod splices;
 mod world;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -22,7 +24,7 @@ use ringbolt_core::kernel::{Fd, Span};
 use ringbolt_core::session::Phase;
 use ringbolt_core::spec::Splice;
 use ringbolt_core::token::Op;
-use support::ground::{snapshot, splicing};
+use support::ground::{on_unix, snapshot, splicing, with_sources};
 use support::{Answer, End, PipeSupply, Socket};
 use world::{CAPACITY, World, memory};
 
@@ -157,6 +159,17 @@ impl World<'_> {
         Ok(())
     }
 
+    /// Every source has as many sessions as the gauge says.
+    fn check_sources(&self) -> Result<(), TestCaseError> {
+        for last in 1..=SOURCES {
+            let bound =
+                |socket: &&Socket| socket.from == Some(source(last)) && socket.closed.is_none();
+            let bound = self.kernel.sockets.values().filter(bound).count() as u64;
+            prop_assert_eq!(self.region.gauges.sources[usize::from(last)].sessions(), bound);
+        }
+        Ok(())
+    }
+
     /// Whoever shared a session with a broken connection has everything that came before the break,
     /// and then a reset; whoever shared one with two that ended has everything, and then an end.
     fn check_ends(&self) -> Result<(), TestCaseError> {
@@ -169,12 +182,9 @@ impl World<'_> {
                 continue;
             }
             if reset(socket) {
-                prop_assert_eq!(
-                    mate.closed,
-                    Some(End::Reset),
-                    "{} was reset, its mate was not",
-                    fd
-                );
+                // A UNIX socket cannot be told of a reset unless it had something to say.
+                let told = mate.unix || mate.closed == Some(End::Reset);
+                prop_assert!(told, "{} was reset, its mate was not", fd);
             } else if !socket.peer_reset {
                 prop_assert_eq!(mate.closed, Some(End::Fin));
             }
@@ -187,9 +197,11 @@ impl World<'_> {
         for (fd, socket) in &self.kernel.sockets {
             prop_assert!(socket.closed.is_some(), "{} was never closed", fd);
         }
+        prop_assert!(self.kernel.all_judged(), "a FIN for nobody");
         prop_assert_eq!(self.region.header.sessions(), 0);
         let gauges = self.region.gauges;
-        let mut all = gauges.servers.iter().chain(gauges.listeners).chain(gauges.pools);
+        let all = gauges.servers.iter().chain(gauges.listeners).chain(gauges.pools);
+        let mut all = all.chain(gauges.sources);
         prop_assert!(all.all(|gauge| gauge.sessions() == 0));
         prop_assert_eq!(self.shard.sessions().count(), 0);
         prop_assert_eq!(self.kernel.pipes_in_use(), 0, "an open pipe has something in it");
@@ -219,15 +231,22 @@ proptest! {
         policy in prop_oneof![Just(Splice::Auto), Just(Splice::Off), Just(Splice::Always)],
         supply in supply(),
         splice_refused in prop::bool::weighted(0.05),
+        unix in prop::sample::subsequence(vec![1, 2, 3], 0..=3),
+        exhausted in prop::collection::btree_set(1..=SOURCES, 0..3),
+        unknown in prop::collection::btree_set(1..=SOURCES, 0..3),
     ) {
         let mut memory = memory();
         let snapshot = splicing(policy, snapshot(u64::from(CAPACITY)));
+        let snapshot = with_sources(SOURCES, on_unix(&unix, snapshot));
         let mut world = World::new(&mut memory, snapshot, answers);
         world.kernel.supply = supply;
         world.kernel.splice_refused = splice_refused;
+        world.kernel.exhausted = exhausted.into_iter().map(source).collect();
+        world.kernel.unknown = unknown.into_iter().map(source).collect();
         for step in steps {
             world.take(step);
             world.check_prefixes()?;
+            world.check_sources()?;
         }
         world.settle();
         world.check_delivered()?;
@@ -246,6 +265,13 @@ proptest! {
         world.check_ends()?;
         world.check_nothing_left()?;
     }
+}
+
+/// Sources of the server at place 1.
+const SOURCES: u8 = 3;
+
+fn source(last: u8) -> IpAddr {
+    [10, 0, 0, last].into()
 }
 
 fn answer() -> impl Strategy<Value = Answer> {

@@ -99,6 +99,7 @@ impl<'r> World<'r> {
                 }
             }
         }
+        self.kernel.judge_fins();
     }
 
     pub(crate) fn complete(&mut self, pick: usize) {

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use ringbolt_core::kernel::Remote;
 use ringbolt_core::mapping::Mapping;
 use ringbolt_core::mapping::rendezvous::name_hash;
 use ringbolt_core::region::{Extent, Part, Region};
 use ringbolt_core::shard::Place;
-use ringbolt_core::snapshot::{Listener, Pool, Server, Snapshot};
+use ringbolt_core::snapshot::{Listener, Pool, Server, Snapshot, Source};
 use ringbolt_core::spec::{KeyPrefix, Splice};
 
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
@@ -30,7 +31,8 @@ pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
     let server = |name: &str, port: u16| Server {
         name: name.into(),
         name_hash: name_hash(name),
-        addr: ([192, 0, 2, 1], port).into(),
+        addr: Remote::Inet(([192, 0, 2, 1], port).into()),
+        sources: Vec::new(),
         weight: 1,
         backup: false,
         gauge: port,
@@ -40,6 +42,7 @@ pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
             name: "web".into(),
             in_use: true,
             pool: 0,
+            shared: false,
             idle_timeout: Some(IDLE),
             fin_timeout: FIN,
         }],
@@ -62,5 +65,26 @@ pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
 /// The same with another way to move bytes.
 pub(crate) fn splicing(policy: Splice, mut snapshot: Snapshot) -> Snapshot {
     snapshot.pools.iter_mut().for_each(|pool| pool.splice = policy);
+    snapshot
+}
+
+/// The same with servers on UNIX sockets, those whose place is in `places`.
+pub(crate) fn on_unix(places: &[u16], mut snapshot: Snapshot) -> Snapshot {
+    for server in &mut snapshot.pools[0].servers {
+        if places.contains(&server.gauge) {
+            server.addr = Remote::Unix(format!("/{}", server.gauge));
+        }
+    }
+    snapshot
+}
+
+/// The same with so many sources for the server at place 1, unless that is on a UNIX socket: 10.0.0.1
+/// and on, whose places are 1 and on.
+pub(crate) fn with_sources(count: u8, mut snapshot: Snapshot) -> Snapshot {
+    let server = &mut snapshot.pools[0].servers[0];
+    let source = |last: u8| Source { addr: [10, 0, 0, last].into(), gauge: u16::from(last) };
+    if matches!(server.addr, Remote::Inet(_)) {
+        server.sources = (1..=count).map(source).collect();
+    }
     snapshot
 }

@@ -6,11 +6,11 @@
 pub(crate) mod ground;
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use ringbolt_core::kernel::{Errno, Fd, Kernel, Readiness, Span};
+use ringbolt_core::kernel::{Errno, Fd, Kernel, Readiness, Remote, Span};
 use ringbolt_core::limits::PIPE_BYTES;
 use ringbolt_core::pipes::Pipe;
 use ringbolt_core::token::{Op, Token};
@@ -49,6 +49,7 @@ const PIPE_FULL: usize = 50_000;
 pub(crate) enum Answer {
     Accepts,
     Refuses,
+    /// A UNIX socket cannot be: its queue is full.
     IsSilent,
 }
 
@@ -63,7 +64,8 @@ pub(crate) struct Socket {
     pub(crate) sent_by_peer: Vec<u8>,
     /// How much of it was read.
     pub(crate) read: usize,
-    /// Where an urgent mark stands, in bytes sent by the peer.
+    /// Where an urgent mark stands, in bytes sent by the peer. A UNIX socket has none; there it is
+    /// where a read stops once and says nothing of it.
     urgent: Option<usize>,
     pub(crate) peer_fin: bool,
     pub(crate) peer_reset: bool,
@@ -77,6 +79,10 @@ pub(crate) struct Socket {
     forgiven: bool,
     pub(crate) closed: Option<End>,
     poll: Option<Token>,
+    /// A UNIX socket: bytes written are in the peer's hands, and a close is no reset.
+    pub(crate) unix: bool,
+    /// Where it is bound.
+    pub(crate) from: Option<IpAddr>,
 }
 
 impl Socket {
@@ -89,7 +95,7 @@ impl Socket {
         };
         let over = self.peer_fin || self.peer_reset;
         set(self.read < self.sent_by_peer.len() || over, Readiness::IN);
-        set(self.urgent.is_some_and(|mark| mark >= self.read), Readiness::URGENT);
+        set(!self.unix && self.urgent.is_some_and(|mark| mark >= self.read), Readiness::URGENT);
         set(self.room() > 0 || self.peer_reset, Readiness::OUT);
         set(self.peer_reset && !self.error_taken, Readiness::ERROR);
         set(self.peer_reset || (self.peer_fin && self.shut), Readiness::HANG_UP);
@@ -115,6 +121,12 @@ pub(crate) struct MemoryKernel {
     connects: Vec<(Fd, Token)>,
     pub(crate) answers: BTreeMap<SocketAddr, Answer>,
     peers: BTreeMap<Fd, SocketAddr>,
+    /// Sockets that a FIN was sent to and whose mate was not known.
+    unjudged: Vec<Fd>,
+    /// Sources that have no port left.
+    pub(crate) exhausted: BTreeSet<IpAddr>,
+    /// Sources that the machine does not have.
+    pub(crate) unknown: BTreeSet<IpAddr>,
     pub(crate) open_fails: bool,
     pub(crate) listener_closed: bool,
     pub(crate) wakes: usize,
@@ -300,6 +312,9 @@ impl MemoryKernel {
     fn give(&mut self, fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno> {
         let socket = self.socket(fd);
         assert!(!socket.shut, "{fd} is written to after its shutdown");
+        if socket.peer_reset && socket.unix {
+            return Err(Errno::PIPE); // the error waits for a read
+        }
         if socket.peer_reset {
             let first = !socket.error_taken;
             socket.error_taken = true;
@@ -309,6 +324,27 @@ impl MemoryKernel {
         socket.no_space = bytes < from.len();
         socket.written.extend(from[..bytes].iter().map(Cell::get));
         if bytes == 0 { Err(Errno::AGAIN) } else { Ok(bytes) }
+    }
+
+    /// Judges the FINs sent to sockets whose mate is known by now. A session whose server was reached
+    /// at once may send one before anybody could look at it.
+    pub(crate) fn judge_fins(&mut self) {
+        for fd in core::mem::take(&mut self.unjudged) {
+            let Some(mate) = self.sockets[&fd].mate else {
+                self.unjudged.push(fd);
+                continue;
+            };
+            let (source, socket) = (&self.sockets[&mate], &self.sockets[&fd]);
+            assert!(source.peer_fin, "a FIN for {fd} that nobody sent");
+            let sent = &source.sent_by_peer;
+            assert_eq!(source.read, sent.len(), "a FIN before the last byte was read");
+            assert!(socket.peer_reset || socket.written == *sent, "a FIN before the last byte");
+        }
+    }
+
+    /// Whether every FIN was judged.
+    pub(crate) fn all_judged(&self) -> bool {
+        self.unjudged.is_empty()
     }
 
     fn pipe_at(&mut self, read: Fd) -> &mut PipeModel {
@@ -345,10 +381,14 @@ impl Kernel for MemoryKernel {
     fn connect(&mut self, fd: Fd, to: SocketAddr, _timeout: Duration, token: Token) {
         self.tell(Call::Connect(fd));
         let limit = token.with(Op::ConnectTimeout);
-        let result = match self.answers.get(&to).copied().unwrap_or(Answer::Accepts) {
-            Answer::Accepts => 0,
-            Answer::Refuses => -Errno::CONNECTION_REFUSED.0,
-            Answer::IsSilent => return self.connects.push((fd, token)),
+        let result = if self.sockets[&fd].from.is_some_and(|from| self.exhausted.contains(&from)) {
+            -Errno::ADDR_NOT_AVAILABLE.0
+        } else {
+            match self.answers.get(&to).copied().unwrap_or(Answer::Accepts) {
+                Answer::Accepts => 0,
+                Answer::Refuses => -Errno::CONNECTION_REFUSED.0,
+                Answer::IsSilent => return self.connects.push((fd, token)),
+            }
         };
         self.completions.push((token, result, false));
         self.completions.push((limit, -Errno::CANCELED.0, false));
@@ -400,9 +440,9 @@ impl Kernel for MemoryKernel {
         }
         let socket = self.socket(fd);
         assert!(socket.poll.is_none(), "{fd} is closed while its poll is in flight");
-        let clean = socket.forgiven && socket.read == socket.sent_by_peer.len();
+        let clean = (socket.forgiven || socket.unix) && socket.read == socket.sent_by_peer.len();
         socket.closed = Some(if clean { End::Fin } else { End::Reset });
-        if !clean {
+        if !clean && !socket.unix {
             // A reset destroys what the peer's kernel has not acknowledged.
             socket.written.truncate(socket.taken);
         }
@@ -422,13 +462,35 @@ impl Kernel for MemoryKernel {
         Ok(self.peers[&fd])
     }
 
-    fn open(&mut self, to: SocketAddr, _keepalive: Option<Duration>) -> Result<Fd, Errno> {
+    fn open(
+        &mut self,
+        to: &Remote,
+        from: Option<IpAddr>,
+        _keepalive: Option<Duration>,
+    ) -> Result<Fd, Errno> {
         if self.open_fails {
             return Err(Errno::MFILE);
         }
+        if from.is_some_and(|from| self.unknown.contains(&from)) {
+            return Err(Errno::ADDR_NOT_AVAILABLE);
+        }
         // Some servers take more in one go than a turn may move.
         let window = if self.next_fd % 3 == 0 { 1 << 20 } else { 40_000 };
-        Ok(self.create(window, to))
+        let fd = self.create(window, address(to));
+        let socket = self.socket(fd);
+        (socket.unix, socket.from) = (matches!(to, Remote::Unix(_)), from);
+        Ok(fd)
+    }
+
+    fn connect_now(&mut self, fd: Fd, path: &str) -> Result<(), Errno> {
+        self.tell(Call::Connect(fd));
+        assert!(self.socket(fd).unix, "{fd} is no UNIX socket");
+        let to = address(&Remote::Unix(path.into()));
+        match self.answers.get(&to).copied().unwrap_or(Answer::Accepts) {
+            Answer::Accepts => Ok(()),
+            Answer::Refuses => Err(Errno::CONNECTION_REFUSED),
+            Answer::IsSilent => Err(Errno::AGAIN),
+        }
     }
 
     fn receive(&mut self, fd: Fd, into: &[Cell<u8>]) -> Result<usize, Errno> {
@@ -462,7 +524,7 @@ impl Kernel for MemoryKernel {
         assert!(self.pipe_at(pipe - 1).bytes.is_empty(), "a pipe with residue is filled");
         // It stops at an urgent mark and, other than a read, never passes it.
         let socket = self.socket(from);
-        if socket.urgent == Some(socket.read) {
+        if socket.urgent == Some(socket.read) && !socket.unix {
             return if socket.peer_fin { Ok(0) } else { Err(Errno::AGAIN) };
         }
         let unread = socket.sent_by_peer.len() - socket.read;
@@ -488,15 +550,11 @@ impl Kernel for MemoryKernel {
 
     fn shut_down(&mut self, fd: Fd) -> Result<(), Errno> {
         self.tell(Call::ShutDown(fd));
-        let mate = self.socket(fd).mate.expect("shut down before a mate is known");
-        let source = &self.sockets[&mate];
-        assert!(source.peer_fin, "a FIN for {fd} that nobody sent");
-        assert_eq!(source.read, source.sent_by_peer.len(), "a FIN before the last byte was read");
-        let sent = source.sent_by_peer.clone();
+        self.unjudged.push(fd);
+        self.judge_fins();
         let socket = self.socket(fd);
-        assert!(socket.peer_reset || socket.written == sent, "a FIN before the last byte");
         assert!(!socket.shut, "two FINs");
-        if socket.peer_reset {
+        if socket.peer_reset && !socket.unix {
             return Err(Errno(107));
         }
         socket.shut = true;
@@ -528,5 +586,13 @@ impl Kernel for MemoryKernel {
 
     fn measure(&mut self, what: Span, took: Duration) {
         self.measured.push((what, took));
+    }
+}
+
+/// A server on a UNIX socket answers as the one whose port its path is.
+fn address(remote: &Remote) -> SocketAddr {
+    match remote {
+        Remote::Inet(addr) => *addr,
+        Remote::Unix(path) => ([192, 0, 2, 1], path[1..].parse().expect("a port")).into(),
     }
 }

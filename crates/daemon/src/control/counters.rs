@@ -106,6 +106,8 @@ pub(super) struct Server {
     /// By the client and by the server.
     pub(super) aborts: [u64; 2],
     pub(super) rate: Rate,
+    /// Live sessions, by the address that it is connected to from.
+    pub(super) sources: Vec<(String, u64)>,
 }
 
 impl Pool {
@@ -252,6 +254,10 @@ impl Meter {
         let sum = |of: fn(&ServerStats) -> &Counter| -> u64 {
             self.counted().map(|counted| of(&counted.servers[index]).read()).sum()
         };
+        let source = |source: &snapshot::Source| {
+            let gauge = &self.control.gauges.sources[usize::from(source.gauge)];
+            (source.addr.to_string(), gauge.sessions())
+        };
         Server {
             name: server.name.clone(),
             addr: server.addr.to_string(),
@@ -266,6 +272,7 @@ impl Meter {
             redispatched: sum(|it| &it.redispatched),
             aborts: [sum(|it| &it.aborts[0]), sum(|it| &it.aborts[1])],
             rate: Rate::default(),
+            sources: server.sources.iter().map(source).collect(),
         }
     }
 
@@ -332,6 +339,7 @@ pub(super) mod tests {
             redispatched: base + 6,
             aborts: [base + 7, base + 8],
             rate: Rate { now: base + 9, most: base + 10 },
+            sources: vec![("10.0.0.2".into(), base + 11)],
         };
         Counters {
             process: Process {

@@ -27,6 +27,7 @@ pub(super) fn render(counters: &Counters, lengths: &Durations, format: Format) -
     listeners(&mut out, &counters.listeners);
     pools(&mut out, &counters.pools);
     servers(&mut out, &counters.pools);
+    sources(&mut out, &counters.pools);
     own(&mut out, counters);
     durations(&mut out, &counters.pools, lengths);
     out.finish()
@@ -179,6 +180,19 @@ fn each_server(pools: &[Pool]) -> impl Iterator<Item = (&Pool, &Server)> {
     pools.iter().flat_map(|pool| pool.servers.iter().map(move |server| (pool, server)))
 }
 
+/// With `proxy` as everywhere, because the name of a server is its own only within its pool.
+fn sources(out: &mut Exposition, pools: &[Pool]) {
+    let help = "Sessions connected from an address, each with a port of its own.";
+    out.family("ringbolt_source_ports_used", Gauge, help);
+    for (pool, server) in each_server(pools) {
+        for (source, sessions) in &server.sources {
+            let labels =
+                [("proxy", pool.name.as_str()), ("server", &server.name), ("source", source)];
+            out.sample(&labels, sessions);
+        }
+    }
+}
+
 fn own(out: &mut Exposition, counters: &Counters) {
     out.family("ringbolt_worker_sessions", Gauge, "Live sessions of each worker.");
     for (worker, sessions) in counters.worker_sessions.iter().enumerate() {
@@ -272,6 +286,7 @@ mod tests {
             "ringbolt_server_server_aborts_total{proxy=\"echo\",server=\"ws2\"} 2008",
             "ringbolt_server_max_session_rate{proxy=\"echo\",server=\"ws2\"} 2010",
             "ringbolt_server_weight{proxy=\"echo\",server=\"ws1\"} 2",
+            "ringbolt_source_ports_used{proxy=\"echo\",server=\"ws2\",source=\"10.0.0.2\"} 2011",
             "ringbolt_worker_sessions{worker=\"1\"} 4",
             "ringbolt_relay_bytes_total{path=\"splice\"} 1",
             "ringbolt_splice_fallback_total{reason=\"refused\"} 4",

@@ -210,7 +210,8 @@ mod tests {
         assert_eq!((checked.errors, checked.not_available), (vec![], vec![]), "{text}");
         let spec = checked.spec.unwrap();
         let roster = Roster::of(&spec).unwrap();
-        let snapshot = Snapshot::new(&spec, &roster, None, 100, |_, _| Some(anywhere)).unwrap();
+        let snapshot =
+            Snapshot::new(&spec, &roster, None, 100, |_, _| Some(anywhere.into())).unwrap();
         let pool = &snapshot.pools[0];
         let mut met = [0; servers::NAMES.len()];
         for address in clients::ADDRESSES {
