@@ -4,15 +4,17 @@ It echoes whatever it receives, with its own name in front, so that a client can
 it has met: text `hello` comes back as `ws1: hello`, binary `...` as `ws1: ...` in bytes.
 
 usage: echo_server.py NAME ADDRESS [PORT]
+       echo_server.py NAME unix:PATH
 
-Port 0, the default, takes a free one. Once it listens it prints `listening ADDRESS:PORT` on stdout.
+Port 0, the default, takes a free one. Once it listens it prints `listening ADDRESS:PORT` on stdout,
+or `listening unix:PATH`.
 It runs until it is killed or its standard input ends, so that it cannot outlive a test that died.
 """
 
 import asyncio
 import sys
 
-from websockets.asyncio.server import serve
+from websockets.asyncio.server import serve, unix_serve
 
 # Larger than the 16 MiB of the largest message in the tests, plus the name.
 MESSAGE_BYTES_MAX = 32 * 1024 * 1024
@@ -28,16 +30,13 @@ async def main(name: str, address: str, port: int) -> None:
 
     # No compression: the bytes of a message are the bytes on the wire. No pings: what goes over a
     # connection is what the test sends.
-    async with serve(
-        echo,
-        address,
-        port,
-        max_size=MESSAGE_BYTES_MAX,
-        compression=None,
-        ping_interval=None,
-    ) as server:
-        host, taken = server.sockets[0].getsockname()[:2]
-        print(f"listening {host}:{taken}", flush=True)
+    options = {"max_size": MESSAGE_BYTES_MAX, "compression": None, "ping_interval": None}
+    path = address.removeprefix("unix:")
+    unix = path != address
+    serving = unix_serve(echo, path, **options) if unix else serve(echo, address, port, **options)
+    async with serving as server:
+        host, taken = (address, "") if unix else server.sockets[0].getsockname()[:2]
+        print(f"listening {host}" if unix else f"listening {host}:{taken}", flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 

@@ -38,8 +38,13 @@ impl Config {
     }
 
     /// One more server.
-    pub fn server(mut self, name: &str, address: SocketAddr) -> Self {
-        self.servers.push(format!("name = \"{name}\"\naddr = \"{address}\""));
+    pub fn server(self, name: &str, address: SocketAddr) -> Self {
+        self.server_at(name, &address.to_string())
+    }
+
+    /// One more server, at a place that is no address and port.
+    pub fn server_at(mut self, name: &str, place: &str) -> Self {
+        self.servers.push(format!("name = \"{name}\"\naddr = \"{place}\""));
         self
     }
 

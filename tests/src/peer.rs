@@ -25,6 +25,7 @@ pub enum End {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Client {
     from: Option<IpAddr>,
+    port: u16,
     receive_buffer: Option<usize>,
 }
 
@@ -32,6 +33,11 @@ impl Client {
     /// Connects from the loopback address 127.`a`.`b`.`c`.
     pub fn from(self, [a, b, c]: [u8; 3]) -> Self {
         Self { from: Some(Ipv4Addr::new(127, a, b, c).into()), ..self }
+    }
+
+    /// Connects from this port of the address that was chosen.
+    pub fn port(self, port: u16) -> Self {
+        Self { port, ..self }
     }
 
     /// Asks for a receive buffer of so many bytes, which also ends its growth.
@@ -51,7 +57,7 @@ impl Client {
             socket.set_recv_buffer_size(bytes)?;
         }
         if let Some(from) = self.from {
-            socket.bind(&SocketAddr::new(from, 0).into())?;
+            socket.bind(&SocketAddr::new(from, self.port).into())?;
         }
         socket.connect_timeout(&to.into(), BOUND)?;
         Ok(Peer::new(socket.into()))
@@ -99,6 +105,15 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// The end that a stream is.
+    ///
+    /// # Panics
+    ///
+    /// When it is not connected.
+    pub fn of(stream: TcpStream) -> Self {
+        Self::new(stream)
+    }
+
     pub(crate) fn new(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(BOUND)).expect("a live socket");
         stream.set_write_timeout(Some(BOUND)).expect("a live socket");

@@ -71,3 +71,10 @@ pub fn nginx() -> &'static Path {
     let debian = Path::new("/usr/sbin/nginx");
     if debian.is_file() { debian } else { Path::new("nginx") }
 }
+
+/// Runs a command that must succeed.
+pub(crate) fn checked(command: &mut Command) {
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(status.success(), "{command:?}: {status}");
+}

@@ -45,8 +45,14 @@ pub struct Ended {
 /// # Panics
 ///
 /// When it does not start, does not end in time, or leaves somebody behind who holds its output.
-pub fn finish(mut command: Command) -> Ended {
+pub fn finish(command: Command) -> Ended {
+    finish_with(command, Stdio::null())
+}
+
+/// Runs a command with standard input to its end.
+pub(crate) fn finish_with(mut command: Command, stdin: Stdio) -> Ended {
     raise_descriptor_limit();
+    command.stdin(stdin);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = Owned(command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}")));
     let stdout = gather(child.0.stdout.take().expect("piped"));
@@ -94,11 +100,20 @@ impl Ringbolt {
     /// # Panics
     ///
     /// When it ends before, or the line does not come.
-    pub fn start_by(mut command: Command, config: &str) -> Self {
+    pub fn start_by(command: Command, config: &str) -> Self {
+        Self::start_with(command, Stdio::null(), config)
+    }
+
+    /// The same with standard input.
+    ///
+    /// # Panics
+    ///
+    /// When it ends before, or the line does not come.
+    pub fn start_with(mut command: Command, stdin: Stdio, config: &str) -> Self {
         raise_descriptor_limit();
         let folder = Folder::new();
         command.arg("run").arg(folder.write("ringbolt.toml", config));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = Owned(command.spawn().expect("the binary starts"));
         let log = Log::of(child.0.stderr.take().expect("piped"));
         let addresses = until("the ready line", || {

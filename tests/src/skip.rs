@@ -45,6 +45,8 @@ pub enum Need {
     Iperf,
     /// HAProxy.
     Haproxy,
+    /// `ip` and `ss`, and leave to make a network of one's own.
+    Network,
 }
 
 impl Need {
@@ -80,6 +82,13 @@ impl Need {
                 .then(|| "no redis-server: scripts/setup".into()),
             Self::Haproxy => {
                 (!runs(haproxy(), &["-v"])).then(|| "no haproxy: scripts/setup".into())
+            }
+            Self::Network => {
+                (!runs(Path::new("unshare"), &["--net", "ip", "link", "set", "lo", "up"])
+                    || !runs(Path::new("ss"), &["--version"]))
+                .then(|| {
+                    "no ip or ss (iproute2), or no leave for networks: scripts/setup, root".into()
+                })
             }
             Self::Iperf => (!runs(Path::new("iperf3"), &["--version"]))
                 .then(|| "no iperf3: scripts/setup".into()),

@@ -1,4 +1,4 @@
-//! The machine's TCP sockets as `/proc/net/tcp` shows them: queues and timers, without `ss`.
+//! The TCP sockets of a network as `/proc/thread-self/net/tcp` shows them: queues and timers, without `ss`.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -31,13 +31,14 @@ pub struct Entry {
     pub timer: Timer,
 }
 
-/// The IPv4 sockets that a test may be interested in, TIME_WAIT ones included.
+/// The IPv4 sockets that a test may be interested in, TIME_WAIT ones included: those of the network
+/// that the calling thread is in.
 ///
 /// # Panics
 ///
 /// When the kernel's table has another form than expected.
 pub fn all() -> Vec<Entry> {
-    let table = fs::read_to_string("/proc/net/tcp").expect("a kernel with /proc");
+    let table = fs::read_to_string("/proc/thread-self/net/tcp").expect("a kernel with /proc");
     table.lines().skip(1).map(|line| entry(line).expect("the known form")).collect()
 }
 

@@ -59,9 +59,23 @@ impl Watched {
     }
 
     fn start_by(command: Command, folder: Folder, config: Config, more: &str) -> Self {
+        let text = |config: Config| format!("{}{more}", config.text());
+        Self::watching(folder, config, |config| Ringbolt::start_by(command, &text(config)))
+    }
+
+    /// Starts one by `start`, from the configuration with what it is watched by.
+    ///
+    /// # Panics
+    ///
+    /// When it does not say where it serves HTTP.
+    pub fn watching(
+        folder: Folder,
+        config: Config,
+        start: impl FnOnce(Config) -> Ringbolt,
+    ) -> Self {
         let config = config.global("http = \"127.0.0.1:0\"").global("log = \"json\"");
         let config = config.global(&format!("admin = \"{}\"", folder.file("admin.sock")));
-        let ringbolt = Ringbolt::start_by(command, &format!("{}{more}", config.text()));
+        let ringbolt = start(config);
         let line: Value = serde_json::from_str(&ringbolt.line_with("\"http\"")).expect("JSON");
         let http = line["http"].as_str().and_then(|address| address.parse().ok());
         Self { ringbolt, http: http.expect("an address"), folder }

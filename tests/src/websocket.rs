@@ -18,7 +18,7 @@ use crate::skip::{package, python};
 #[derive(Debug)]
 pub struct EchoServer {
     child: Owned,
-    address: SocketAddr,
+    place: String,
     // Its end is the server's end.
     _stdin: ChildStdin,
 }
@@ -30,19 +30,39 @@ impl EchoServer {
     ///
     /// When it does not.
     pub fn start(name: &str) -> Self {
+        Self::start_at(name, &fresh_address().to_string())
+    }
+
+    /// Starts one on a UNIX socket.
+    ///
+    /// # Panics
+    ///
+    /// When it does not listen.
+    pub fn start_on_unix(name: &str, path: &str) -> Self {
+        Self::start_at(name, &format!("unix:{path}"))
+    }
+
+    fn start_at(name: &str, place: &str) -> Self {
         let mut command = Command::new(python());
-        command.arg(package().join("servers/echo_server.py"));
-        command.args([name, &fresh_address().to_string()]);
+        command.arg(package().join("servers/echo_server.py")).args([name, place]);
         let (child, stdin, lines) = speaking(command);
         let line = lines.recv_timeout(BOUND).expect("the server says where it listens");
-        let address = line.strip_prefix("listening ").and_then(|address| address.parse().ok());
-        let address = address.unwrap_or_else(|| panic!("not an address: {line}"));
-        Self { child, address, _stdin: stdin }
+        let place = line.strip_prefix("listening ").unwrap_or_else(|| panic!("no place: {line}"));
+        Self { child, place: place.into(), _stdin: stdin }
     }
 
     /// Where it listens.
+    ///
+    /// # Panics
+    ///
+    /// When that is a UNIX socket.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.place.parse().expect("an address")
+    }
+
+    /// Where it listens, as a configuration has it.
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// Ends it as a crash would.

@@ -166,7 +166,6 @@ fn every_error_is_found_at_its_place() {
     --
     15:19 pool.echo.health.kind = "tcp" is not available yet
     --
-    23:8 pool.echo.server.addr = "unix:/run/echo" is not available yet
     "#);
 }
 

@@ -19,10 +19,14 @@ mod check;
 mod connect;
 /// What is left after the engine, or the supervisor, was killed.
 mod engine_death;
+/// IPv4 and IPv6, side by side, mapped, and of a link.
+mod families;
 /// The harness against itself, without the binary: a check that cannot fail is a defect.
 mod harness;
 /// 1 GiB each way between curl and nginx.
 mod http;
+/// Listening sockets that were passed on (`fd@`).
+mod inherited;
 /// Eight streams at once, by iperf3.
 mod iperf;
 /// Start, stop, signals, logs, usage.
@@ -47,12 +51,16 @@ mod redis;
 mod relay;
 /// Another configuration, put in force in place.
 mod reload;
+/// Addresses that servers are connected to from.
+mod sources;
 /// Bulk through pipes.
 mod splice;
 /// Idle, half-closed, keepalive.
 mod timeouts;
 /// `ringbolt try`.
 mod try_it;
+/// Servers on UNIX sockets.
+mod unix_servers;
 
 use ringbolt_tests::{Client, Config, Peer, Ringbolt, Server};
 
