@@ -124,10 +124,16 @@ pub(crate) fn unix_path(path: &str) -> Read<String> {
 /// An address without a port.
 pub(crate) fn ip(value: &DeValue<'_>) -> Read<IpAddr> {
     let text = value::text(value)?;
-    text.parse().map_err(|_| {
+    let addr: IpAddr = text.parse().map_err(|_| {
         let mend = "write an address without a port, e.g. \"192.0.2.1\" or \"2001:db8::1\"";
         Wrong::new(format!("{} is not an address", quoted(text)), mend)
-    })
+    })?;
+    if addr == addr.to_canonical() {
+        Ok(addr)
+    } else {
+        let reason = format!("{} is an IPv4 address in IPv6 form", quoted(text));
+        Err(Wrong::new(reason, format!("write \"{}\"", addr.to_canonical())))
+    }
 }
 
 /// An address prefix; without a length it is one address.
@@ -359,5 +365,6 @@ mod tests {
         }
         assert!(read("1.2.3.4", ip).is_ok() && read("::1", ip).is_ok());
         refused(read("1.2.3.4:0", ip), "without a port");
+        refused(read("::ffff:1.2.3.4", ip), "write \"1.2.3.4\"");
     }
 }
