@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use nix::libc::EPIPE;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::{Domain, SockRef, Socket, Type};
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::{BOUND, Pattern};
 
@@ -27,6 +28,7 @@ pub struct Client {
     from: Option<IpAddr>,
     port: u16,
     receive_buffer: Option<usize>,
+    segment: Option<u32>,
 }
 
 impl Client {
@@ -45,6 +47,11 @@ impl Client {
         Self { receive_buffer: Some(bytes), ..self }
     }
 
+    /// Sends and receives segments of at most so many bytes (TCP_MAXSEG in tcp(7)).
+    pub fn segment(self, bytes: u32) -> Self {
+        Self { segment: Some(bytes), ..self }
+    }
+
     /// Connects.
     ///
     /// # Errors
@@ -55,6 +62,9 @@ impl Client {
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
         if let Some(bytes) = self.receive_buffer {
             socket.set_recv_buffer_size(bytes)?;
+        }
+        if let Some(bytes) = self.segment {
+            setsockopt(&socket, sockopt::TcpMaxSeg, &bytes)?;
         }
         if let Some(from) = self.from {
             socket.bind(&SocketAddr::new(from, self.port).into())?;
@@ -329,6 +339,58 @@ impl Peer {
     /// When the kernel refuses.
     pub fn reset(self) {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("a live socket");
+    }
+
+    /// Leaves without a word, as a machine does whose power fails: no FIN and no reset. Only who
+    /// asks learns that nobody is here any more.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel refuses: see [`crate::Need::Repair`].
+    pub fn vanish(self) {
+        setsockopt(&self.stream, sockopt::TcpRepair, &1).expect("allowed");
+    }
+
+    pub(crate) fn may_vanish() -> bool {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        setsockopt(&socket, sockopt::TcpRepair, &1).is_ok()
+    }
+
+    /// Asks whether the other side is still there after each second of silence.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel refuses.
+    pub fn keepalive(&self) {
+        let every = Duration::from_secs(1);
+        let probes = TcpKeepalive::new().with_time(every).with_interval(every);
+        SockRef::from(&self.stream).set_tcp_keepalive(&probes).expect("a live socket");
+    }
+
+    /// The most bytes that it sends in one segment.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel does not tell.
+    pub fn largest_segment(&self) -> u32 {
+        getsockopt(&self.stream, sockopt::TcpMaxSeg).expect("a live socket")
+    }
+
+    /// Sends the bytes of a stream for ever, until the connection takes no more of them for good,
+    /// and says why.
+    ///
+    /// # Panics
+    ///
+    /// When it waits in vain for room.
+    pub fn send_until_refused(&mut self, pattern: Pattern) -> ErrorKind {
+        let piece = pattern.bytes(0, 64 * 1024);
+        loop {
+            match self.stream.write(&piece) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => panic!("no room: {error}"),
+                Err(error) => return error.kind(),
+            }
+        }
     }
 
     /// Sends `bytes`, which an echo server sends back.

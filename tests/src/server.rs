@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::{BOUND, Client, Peer, sockets, until};
@@ -55,6 +56,24 @@ impl Server {
     /// When the kernel refuses.
     pub fn receive_buffer(&self, bytes: usize) {
         SockRef::from(&self.listener).set_recv_buffer_size(bytes).expect("a live socket");
+    }
+
+    /// Its connections send and receive segments of at most so many bytes.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel refuses.
+    pub fn segment(&self, bytes: u32) {
+        setsockopt(&self.listener, sockopt::TcpMaxSeg, &bytes).expect("a live socket");
+    }
+
+    /// A server on an address of the calling thread's network, and a port from the kernel.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such address.
+    pub fn listen_at(address: Ipv4Addr) -> Self {
+        Self { listener: TcpListener::bind((address, 0)).expect("an address of this network") }
     }
 
     /// Where it listens.

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::Peer;
 use crate::haproxy::haproxy;
 use crate::process::descriptor_limit;
 use crate::program::nginx;
@@ -47,6 +48,8 @@ pub enum Need {
     Haproxy,
     /// `ip` and `ss`, and leave to make a network of one's own.
     Network,
+    /// Leave to let a connection vanish (TCP_REPAIR).
+    Repair,
 }
 
 impl Need {
@@ -90,6 +93,8 @@ impl Need {
                     "no ip or ss (iproute2), or no leave for networks: scripts/setup, root".into()
                 })
             }
+            Self::Repair => (!Peer::may_vanish())
+                .then(|| "no leave to let connections vanish (CAP_NET_ADMIN): root".into()),
             Self::Iperf => (!runs(Path::new("iperf3"), &["--version"]))
                 .then(|| "no iperf3: scripts/setup".into()),
         }

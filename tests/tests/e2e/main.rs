@@ -15,6 +15,8 @@ mod browser;
 mod calls;
 /// `ringbolt check`, and what `run` refuses.
 mod check;
+/// How sessions end: both ends, whoever ended them.
+mod closes;
 /// Which server a session gets when servers refuse or do not answer.
 mod connect;
 /// What is left after the engine, or the supervisor, was killed.
@@ -35,6 +37,8 @@ mod lifecycle;
 mod limits;
 /// Counters: `/metrics` and `show stat` agree with what was sent.
 mod metrics;
+/// Networks of their own: lost machines, closed routes, connections killed by hand.
+mod networks;
 /// What is given as a configuration file and is none.
 mod odd_files;
 /// A balancer before a server, for the tests of bytes.
@@ -55,6 +59,8 @@ mod reload;
 mod sources;
 /// Bulk through pipes.
 mod splice;
+/// Closes and signals by the thousand, in any order.
+mod storms;
 /// Idle, half-closed, keepalive.
 mod timeouts;
 /// `ringbolt try`.

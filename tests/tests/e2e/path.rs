@@ -1,4 +1,6 @@
-use ringbolt_tests::{Client, Config, Pattern, Peer, Ringbolt, Server, User, Watched};
+use ringbolt_tests::{
+    Client, Config, Pattern, Peer, Ringbolt, Server, Signal, User, Watched, kill, stopped, until,
+};
 
 /// What clients send.
 pub(crate) const UP: Pattern = Pattern { seed: 1 };
@@ -30,6 +32,19 @@ impl Path {
         ["off", "always"].into_iter().map(Self::new)
     }
 
+    /// The same, with the timeouts and what else `with` adds.
+    pub(crate) fn both_ways_with(
+        with: impl Fn(Config) -> Config,
+    ) -> impl Iterator<Item = Self> {
+        ["off", "always"].into_iter().map(move |splice| {
+            println!("splice = {splice:?}");
+            let server = Server::listen();
+            let config = Config::new().pool(&format!("splice = \"{splice}\""));
+            let config = with(config.servers([server.address()]));
+            Self { watched: Watched::start(config), server }
+        })
+    }
+
     fn with(splice: &str, with: impl FnOnce(Config) -> Config) -> Self {
         println!("splice = {splice:?}");
         let server = Server::listen();
@@ -58,6 +73,32 @@ impl Path {
     pub(crate) fn relayed(&self, by: &str) -> f64 {
         let name = format!("ringbolt_relay_bytes_total{{path=\"{by}\"}}");
         self.watched.metrics().value(&name)
+    }
+
+    /// Sessions that have ended so far for a reason.
+    pub(crate) fn ended(&self, reason: &str) -> f64 {
+        let name = format!("ringbolt_sessions_ended_total{{reason=\"{reason}\"}}");
+        self.watched.metrics().value(&name)
+    }
+
+    /// Sends it a signal that begins a drain, and waits until it has begun.
+    pub(crate) fn drain(&self) {
+        self.ringbolt().signal(Signal::SIGUSR1);
+        until("a drain", || (self.watched.get("/readyz").status != 200).then_some(()));
+    }
+
+    /// Waits for its end.
+    pub(crate) fn exit_code(&mut self) -> i32 {
+        self.watched.ringbolt.exit_code()
+    }
+
+    /// Does something while the engine does nothing.
+    pub(crate) fn while_stopped(&self, act: impl FnOnce()) {
+        let engine = self.ringbolt().engine();
+        kill(engine, Signal::SIGSTOP);
+        until("the engine is stopped", || stopped(engine).then_some(()));
+        act();
+        kill(engine, Signal::SIGCONT);
     }
 
     /// One session: the client's end and the server's.

@@ -315,7 +315,7 @@ fn several_addresses() {
 }
 
 /// Waits until the other side's kernel has acknowledged all that was sent: a reset discards the rest.
-fn wait_until_sent(peer: &Peer) {
+pub(crate) fn wait_until_sent(peer: &Peer) {
     let (local, remote) = (peer.local(), peer.remote());
     until("all is acknowledged", || {
         let ours = sockets::all().into_iter().find(|s| s.local == local && s.remote == remote);

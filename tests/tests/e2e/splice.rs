@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use ringbolt_tests::{
-    BOUND, End, Pattern, Peer, Signal, kill, need, sockets, stopped, until, until_asleep,
+    BOUND, End, Pattern, Peer, need, sockets, until, until_asleep,
 };
 
 use crate::path::{Path, UP};
@@ -61,7 +61,7 @@ fn send_small_segments(path: &Path, sender: &mut Peer, most: usize) -> usize {
     sender.send_pattern(UP, 0, sent);
     until_asleep(path.ringbolt().engine());
     let end = sent + 256 * 1024;
-    while_stopped(path, || {
+    path.while_stopped(|| {
         while sent < end {
             let taken = sender.send_some(&UP.bytes(sent, 1 + sent % 3));
             if taken == 0 {
@@ -77,7 +77,7 @@ fn send_small_segments(path: &Path, sender: &mut Peer, most: usize) -> usize {
 /// Goal: urgent data amid bulk loses nothing, ends nothing and spins nothing. Method: megabytes
 /// with an urgent byte every few hundred kB, one of them last, after which the workers sleep while
 /// the session lives; then more, and one right before the end. All of it arrives in line and in
-/// place. Both directions, for ever splicing and going over to it.
+/// place. Both directions, for copying, for ever splicing, and going over to it.
 #[test]
 fn urgent_data_amid_bulk() {
     need!(Binary);
@@ -91,7 +91,7 @@ fn urgent_data_amid_bulk() {
             sender.finish();
         }
     };
-    for path in ["always", "auto"].map(Path::new) {
+    for path in ["off", "always", "auto"].map(Path::new) {
         for (sender, mut receiver) in path.each_direction() {
             for (start, last) in [(0, false), (LENGTH, true)] {
                 let sender = sender.other();
@@ -167,7 +167,7 @@ fn a_queue_longer_than_a_turns_share_is_emptied() {
                 position += 32 << 20;
                 until_asleep(path.ringbolt().engine());
                 let mut sent = 0;
-                while_stopped(&path, || {
+                path.while_stopped(|| {
                     sent = sender.send_some(&UP.bytes(position, 2 * PIPE as usize));
                     until("it has arrived", || {
                         let unsent = queues(&sender).unsent;
@@ -185,18 +185,9 @@ fn a_queue_longer_than_a_turns_share_is_emptied() {
     }
 }
 
-/// Does something while the engine does nothing.
-fn while_stopped(path: &Path, act: impl FnOnce()) {
-    let engine = path.ringbolt().engine();
-    kill(engine, Signal::SIGSTOP);
-    until("the engine is stopped", || stopped(engine).then_some(()));
-    act();
-    kill(engine, Signal::SIGCONT);
-}
-
 /// Sends with `send` until nothing more is taken anywhere, from a position on, and says how far
 /// that was.
-fn fill(path: &Path, from: usize, mut send: impl FnMut(usize) -> usize) -> usize {
+pub(crate) fn fill(path: &Path, from: usize, mut send: impl FnMut(usize) -> usize) -> usize {
     let mut sent = from;
     loop {
         let before = sent;
@@ -237,7 +228,7 @@ fn piped(sender: &Peer, receiver: &Peer, sent: usize) -> u64 {
 }
 
 /// The socket of a peer, as the kernel shows it.
-fn queues(peer: &Peer) -> sockets::Entry {
+pub(crate) fn queues(peer: &Peer) -> sockets::Entry {
     entry(peer.local(), peer.remote())
 }
 
