@@ -323,6 +323,30 @@ impl Peer {
         assert_eq!(sent.expect("the connection takes the byte"), 1);
     }
 
+    /// Sends all of `bytes`, unless the connection turns out to be broken: then gives how it ended, as
+    /// far as this tells, because nothing else will tell again.
+    ///
+    /// # Errors
+    ///
+    /// A reset; a FIN when one had come before the reset (`tcp_reset` in the kernel).
+    ///
+    /// # Panics
+    ///
+    /// When the connection does not take the bytes and is not broken.
+    pub fn try_send(&mut self, bytes: &[u8]) -> Result<(), End> {
+        self.stream.write_all(bytes).map_err(|error| match error.kind() {
+            ErrorKind::ConnectionReset => End::Reset,
+            ErrorKind::BrokenPipe => End::Fin,
+            _ => panic!("sending: {error}"),
+        })
+    }
+
+    /// Half-closes, unless the connection is gone.
+    pub fn try_finish(&self) {
+        // It fails only then.
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
     /// Half-closes: sends a FIN, and goes on receiving.
     ///
     /// # Panics

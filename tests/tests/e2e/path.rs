@@ -81,6 +81,19 @@ impl Path {
         self.watched.metrics().value(&name)
     }
 
+    /// Waits until it has no session and says so in every gauge.
+    pub(crate) fn wait_for_no_session(&self) {
+        self.ringbolt().wait_for_base();
+        let gauges = ["server", "backend", "frontend"];
+        let gauges = gauges.map(|of| format!("ringbolt_{of}_current_sessions{{"));
+        until("all gauges at 0", || {
+            let metrics = self.watched.metrics();
+            let all: f64 = gauges.iter().map(|gauge| metrics.sum(gauge)).sum();
+            let workers = metrics.sum("ringbolt_worker_sessions{");
+            (all == 0.0 && workers == 0.0).then_some(())
+        });
+    }
+
     /// Sends it a signal that begins a drain, and waits until it has begun.
     pub(crate) fn drain(&self) {
         self.ringbolt().signal(Signal::SIGUSR1);
