@@ -149,7 +149,8 @@ impl ClosedPort {
     fn at(address: SocketAddr) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.set_reuse_address(true).expect("a live socket");
-        socket.bind(&address.into()).expect("the address is free");
+        // A program that is being started elsewhere holds a copy of every socket until it runs.
+        until("the address is free", || socket.bind(&address.into()).ok());
         Self { socket }
     }
 

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use ringbolt_tests::{
-    Client, Config, End, Peer, Ringbolt, Server, accept_any, expect_reset, need, until,
+    Client, Config, End, Peer, Ringbolt, Server, Signal, accept_any, expect_reset, need, until,
 };
 
 /// How many client addresses a test tries: with two servers, the chance that all 40 have the same
@@ -120,31 +120,77 @@ fn attempts_are_counted() {
     assert!(served > 0 && reset > 0, "{served} served, {reset} reset");
 }
 
-/// Goal: a server that does not answer is given up after `timeouts.connect`, and what the client has
-/// sent meanwhile reaches the next. Method: its accept queue is full, so the kernel drops its SYNs.
+/// Goal: a server that does not answer is given up after `timeouts.connect`, what the client has
+/// sent meanwhile reaches the next, and the clients of healthy servers stay where they were. Method:
+/// its accept queue is full, so the kernel drops its SYNs; when it answers again, its clients are
+/// its own again.
 #[test]
 fn a_silent_server_is_passed_over_after_the_timeout() {
     need!(Binary);
-    let (one, two, ringbolt) = pair("300ms", &[]);
-    let owned = owned_by(0, ringbolt.address(), &[&one, &two]);
-    let _hole = one.blackhole();
+    for splice in ["off", "always"] {
+        let (one, two, ringbolt) = pair("300ms", &[&format!("splice = \"{splice}\"")]);
+        let servers = [&one, &two];
+        let owned = owned_by(0, ringbolt.address(), &servers);
+        let of_the_other = owned_by(1, ringbolt.address(), &servers);
+        let hole = one.blackhole();
 
-    let mut waiting: Vec<Peer> =
-        owned.iter().take(3).map(|client| client.connect(ringbolt.address())).collect();
-    for client in &mut waiting {
-        client.send(b"hello");
-        client.finish();
+        let mut waiting: Vec<Peer> =
+            owned.iter().take(3).map(|client| client.connect(ringbolt.address())).collect();
+        for client in &mut waiting {
+            client.send(b"hello");
+            client.finish();
+        }
+        for _ in &waiting {
+            let mut server = two.accept();
+            assert_eq!(server.receive_all(), (b"hello".to_vec(), End::Fin));
+            server.send(b"welcome");
+        }
+        for client in &mut waiting {
+            assert_eq!(client.receive_all(), (b"welcome".to_vec(), End::Fin));
+        }
+        drop(waiting);
+        for client in of_the_other {
+            assert_eq!(owner(client, ringbolt.address(), &[&two]), 0, "its server is healthy");
+        }
+        ringbolt.wait_for_base();
+        drop(hole);
+        one.accept();
+        for client in owned {
+            assert_eq!(owner(client, ringbolt.address(), &servers), 0);
+        }
     }
-    for _ in &waiting {
-        let mut server = two.accept();
-        assert_eq!(server.receive_all(), (b"hello".to_vec(), End::Fin));
-        server.send(b"welcome");
+}
+
+/// Goal: a client whose server is still being connected to is reset when it stops, whatever the
+/// client has sent. Method: attempts of an hour into a black hole; a drain ended by a second USR1,
+/// or TERM.
+#[test]
+fn a_stop_during_the_connect() {
+    need!(Binary);
+    for first in [Some(Signal::SIGUSR1), None] {
+        let (one, two, mut ringbolt) = pair("1h", &[]);
+        let owned = owned_by(0, ringbolt.address(), &[&one, &two]);
+        let _hole = one.blackhole();
+        let mut waiting: Vec<Peer> =
+            owned.iter().map(|client| client.connect(ringbolt.address())).collect();
+        for client in &mut waiting {
+            client.send(b"hello");
+        }
+        waiting[0].finish();
+        ringbolt.wait_for_descriptors(2 * waiting.len().cast_signed());
+        if let Some(first) = first {
+            ringbolt.signal(first);
+            ringbolt.line_with("draining");
+            ringbolt.signal(first);
+        } else {
+            ringbolt.signal(Signal::SIGTERM);
+        }
+        for client in &mut waiting {
+            assert_eq!(client.end(), End::Reset);
+        }
+        assert_eq!(ringbolt.exit_code(), 0);
+        assert!(two.nobody());
     }
-    for client in &mut waiting {
-        assert_eq!(client.receive_all(), (b"welcome".to_vec(), End::Fin));
-    }
-    drop(waiting);
-    ringbolt.wait_for_base();
 }
 
 /// Goal: with one attempt there is no next server. Method: `attempts = 1`, the owner in a black hole:

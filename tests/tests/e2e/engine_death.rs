@@ -1,6 +1,8 @@
+use std::io::Read;
+
 use ringbolt_tests::{
-    Client, Config, Count, Echo, End, Ringbolt, Server, Signal, ended, herd, kill, need, stopped,
-    until,
+    BOUND, Client, Config, Count, Echo, End, Ringbolt, Server, Signal, Watched, ended, herd, kill,
+    need, stopped, until,
 };
 
 /// How often a herd is cut: with what the engine holds at that moment, each is another case.
@@ -147,4 +149,29 @@ fn the_engine_ends_with_its_supervisor() {
     assert_eq!(client.end(), End::Reset);
     assert_eq!(serving.end(), End::Reset);
     until("the port is free", || std::net::TcpListener::bind(ringbolt.address()).ok());
+}
+
+/// Goal: what else the engine had open when it died is closed too: connections of its control
+/// thread. Method: clients of HTTP and of the runtime socket that have not finished their request;
+/// the engine is killed; every client is told an end, and the descriptors are back at base.
+#[test]
+fn connections_of_the_control_thread_go_with_it() {
+    need!(Binary);
+    let echo = Echo::start();
+    let watched = Watched::start(Config::new().servers([echo.address()]));
+    let mut clients: Vec<_> = (0..5).map(|_| Client::default().connect(watched.http())).collect();
+    let mut operators: Vec<_> = (0..5)
+        .map(|_| std::os::unix::net::UnixStream::connect(watched.socket()).expect("it listens"))
+        .collect();
+    watched.ringbolt.wait_for_descriptors(10);
+    replace_engine(&watched.ringbolt, Signal::SIGKILL);
+    for client in &mut clients {
+        client.receive_all();
+    }
+    for operator in &mut operators {
+        operator.set_read_timeout(Some(BOUND)).expect("a live socket");
+        assert_eq!(operator.read(&mut [0; 16]).expect("an end"), 0);
+    }
+    watched.ringbolt.wait_for_base();
+    serves(&watched.ringbolt);
 }

@@ -33,9 +33,7 @@ impl Path {
     }
 
     /// The same, with the timeouts and what else `with` adds.
-    pub(crate) fn both_ways_with(
-        with: impl Fn(Config) -> Config,
-    ) -> impl Iterator<Item = Self> {
+    pub(crate) fn both_ways_with(with: impl Fn(Config) -> Config) -> impl Iterator<Item = Self> {
         ["off", "always"].into_iter().map(move |splice| {
             println!("splice = {splice:?}");
             let server = Server::listen();

@@ -1,9 +1,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use ringbolt_tests::{
-    BOUND, End, Pattern, Peer, need, sockets, until, until_asleep,
-};
+use ringbolt_tests::{BOUND, End, Pattern, Peer, need, sockets, until, until_asleep};
 
 use crate::path::{Path, UP};
 
