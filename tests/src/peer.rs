@@ -334,10 +334,10 @@ impl Peer {
     ///
     /// When the connection does not take the bytes and is not broken.
     pub fn try_send(&mut self, bytes: &[u8]) -> Result<(), End> {
-        self.stream.write_all(bytes).map_err(|error| match error.kind() {
-            ErrorKind::ConnectionReset => End::Reset,
-            ErrorKind::BrokenPipe => End::Fin,
-            _ => panic!("sending: {error}"),
+        self.stream.write_all(bytes).map_err(|error| {
+            let reset = error.kind() == ErrorKind::ConnectionReset;
+            assert!(reset || error.kind() == ErrorKind::BrokenPipe, "sending: {error}");
+            if reset { End::Reset } else { End::Fin }
         })
     }
 

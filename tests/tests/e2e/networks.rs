@@ -9,6 +9,7 @@ use ringbolt_tests::{
 
 use crate::path::{Path, UP};
 use crate::relay::wait_until_sent;
+use crate::session;
 
 /// Goal: a connection that an administrator ends, at the balancer or at a peer, is a reset to the
 /// session's other end, after what was received. Method: `ss -K` in a network of its own, on each
@@ -78,12 +79,13 @@ fn routes_that_lead_nowhere() {
     });
 }
 
-/// Goal: a server whose machine has lost its power is found out by keepalive, and its client is
-/// reset, in each way to move bytes. Method: keepalive after a second. The server of one session
-/// vanishes without a word, and its machine knows nothing of the connection when it is asked; the
-/// server of another is behind a cable, in a second network, and the cable is pulled.
+/// Goal: a machine that has lost its power is found out by keepalive, on either side, and the other
+/// end is reset, in each way to move bytes. Method: keepalive after a second. A client, and the
+/// server of another session, vanish without a word, and their machine knows nothing of the
+/// connection when it is asked; another server is behind a cable, in a second network, and the
+/// cable is pulled.
 #[test]
-fn servers_that_lose_their_power() {
+fn machines_that_lose_their_power() {
     need!(Binary, Network, Repair);
     let (near, far) = (Network::new(), Network::new());
     near.ip(&format!("link add near type veth peer name far netns {}", far.name()));
@@ -92,37 +94,42 @@ fn servers_that_lose_their_power() {
         network.ip(&format!("link set {end} up"));
     }
     near.inside(|| {
-        let mut sessions: Vec<(Watched, Peer)> = Vec::new();
-        let mut unheard = Vec::new();
+        let (mut watched, mut left, mut cut_off) = (Vec::new(), Vec::new(), Vec::new());
         for splice in ["off", "always"] {
-            for behind_a_cable in [false, true] {
-                let server = if behind_a_cable {
-                    far.inside(|| Server::listen_at(Ipv4Addr::new(10, 9, 0, 2)))
-                } else {
-                    Server::listen()
-                };
-                let config = Config::new().timeouts("idle = \"off\"").pool("keepalive = \"1s\"");
-                let config = config.pool(&format!("splice = \"{splice}\""));
-                let watched = Watched::start(config.servers([server.address()]));
-                let mut client = Client::default().connect(watched.ringbolt.address());
-                let mut serving = server.accept();
-                client.exchange(&mut serving);
-                sessions.push((watched, client));
-                if behind_a_cable {
-                    unheard.push(serving);
-                } else {
-                    serving.vanish();
-                }
-            }
+            let config = Config::new().timeouts("idle = \"off\"").pool("keepalive = \"1s\"");
+            let config = config.pool(&format!("splice = \"{splice}\""));
+            let here = Server::listen();
+            let there = far.inside(|| Server::listen_at(Ipv4Addr::new(10, 9, 0, 2)));
+            let [by_here, by_there] = [&here, &there]
+                .map(|server| Watched::start(config.clone().servers([server.address()])));
+            left.push({
+                let (client, serving) = session(&here, &by_here.ringbolt);
+                client.vanish();
+                serving
+            });
+            left.push({
+                let (client, serving) = session(&here, &by_here.ringbolt);
+                serving.vanish();
+                client
+            });
+            let (client, serving) = session(&there, &by_there.ringbolt);
+            left.push(client);
+            cut_off.push(serving);
+            watched.extend([(by_here, [1.0, 1.0]), (by_there, [0.0, 1.0])]);
         }
         far.ip("link set far down");
-        for (watched, mut client) in sessions {
-            assert_eq!(client.end(), End::Reset);
-            watched.ringbolt.wait_for_base();
-            let reason = "ringbolt_sessions_ended_total{reason=\"server-reset\"}";
-            assert_eq!(watched.metrics().value(reason), 1.0);
+        for peer in &mut left {
+            assert_eq!(peer.end(), End::Reset);
         }
-        assert!(unheard.iter().all(Peer::silent), "nothing reaches them");
+        for (watched, lost) in watched {
+            watched.ringbolt.wait_for_base();
+            let metrics = watched.metrics();
+            let ended = |reason| {
+                metrics.value(&format!("ringbolt_sessions_ended_total{{reason=\"{reason}\"}}"))
+            };
+            assert_eq!(["client-reset", "server-reset"].map(ended), lost);
+        }
+        assert!(cut_off.iter().all(Peer::silent), "nothing reaches them");
     });
 }
 

@@ -90,11 +90,10 @@ fn ends_that_meet() {
 fn meet((client, server): (Peer, Peer), number: usize) {
     let choice: Vec<usize> = CHOICES.bytes(8 * number, 8).into_iter().map(usize::from).collect();
     let client_leaves = Leave::by(choice[0] as u8);
-    let server_leaves = match Leave::by(choice[1] as u8) {
-        // Somebody has to be the first.
-        Leave::Last if client_leaves == Leave::Last => Leave::First,
-        any => any,
-    };
+    let mut server_leaves = Leave::by(choice[1] as u8);
+    if [client_leaves, server_leaves] == [Leave::Last; 2] {
+        server_leaves = Leave::First; // somebody has to be
+    }
     let (up, down) = (choice[2] * 100, choice[3] * 100);
     let (client_waits, server_waits) = (choice[4], choice[5]);
     let (at_client, at_server) = std::thread::scope(|scope| {

@@ -40,6 +40,8 @@ enum Step {
     Stale { pick: usize },
     Wait { millis: u64 },
     ConnectsTimeOut,
+    Drain,
+    Stop,
     PollEnds { pick: usize },
     Reload { servers: u8 },
 }
@@ -55,8 +57,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (any::<usize>(), 1usize..100_000).prop_map(|(pick, bytes)| Step::Take { pick, bytes }),
         20 => any::<usize>().prop_map(|pick| Step::Complete { pick }),
         1 => any::<usize>().prop_map(|pick| Step::Stale { pick }),
-        2 => (1u64..400).prop_map(|millis| Step::Wait { millis }),
-        1 => Just(Step::ConnectsTimeOut),
+        2 => prop_oneof![40 => 1u64..400, 1 => Just(6_000), 1 => Just(61_000)]
+            .prop_map(|millis| Step::Wait { millis }),
+        1 => prop_oneof![20 => Just(Step::ConnectsTimeOut), 1 => Just(Step::Drain), 1 => Just(Step::Stop)],
         1 => any::<usize>().prop_map(|pick| Step::PollEnds { pick }),
         1 => (1u8..8).prop_map(|servers| Step::Reload { servers }),
     ]
@@ -99,6 +102,8 @@ impl World<'_> {
             Step::Stale { pick } => self.replay(pick),
             Step::Wait { millis } => self.wait(Duration::from_millis(millis)),
             Step::ConnectsTimeOut => self.kernel.connects_time_out(),
+            Step::Drain => self.shard.drain(&mut self.kernel, self.now),
+            Step::Stop => self.shard.stop(&mut self.kernel, self.now),
             Step::Reload { servers } => self.reload(servers),
             Step::PollEnds { pick } => {
                 if let Some(fd) = self.pick(pick) {
@@ -174,11 +179,12 @@ impl World<'_> {
     /// and then a reset; whoever shared one with two that ended has everything, and then an end.
     fn check_ends(&self) -> Result<(), TestCaseError> {
         let causes = &self.region.counted.worker.causes;
-        let timed_out = causes[Cause::FinTimeout as usize].read() > 0;
+        let cuts = [Cause::FinTimeout, Cause::IdleTimeout, Cause::Stopped];
+        let cut_short = cuts.iter().any(|cause| causes[*cause as usize].read() > 0);
         for (fd, socket) in self.kernel.sockets.iter().filter(|(_, socket)| socket.relayed) {
             let mate = &self.kernel.sockets[&socket.mate.unwrap()];
             let reset = |socket: &Socket| socket.peer_reset && !socket.peer_fin;
-            if timed_out || mate.peer_reset {
+            if cut_short || mate.peer_reset {
                 continue;
             }
             if reset(socket) {

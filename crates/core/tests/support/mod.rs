@@ -188,6 +188,10 @@ impl MemoryKernel {
     /// A client connects.
     pub(crate) fn client(&mut self, from: SocketAddr, window: usize) -> Fd {
         let fd = self.create(window, from);
+        if self.listener_closed {
+            self.socket(fd).closed = Some(End::Reset); // refused
+            return fd;
+        }
         match self.accepting {
             Some(token) if token.op == Op::Accept => self.completions.push((token, fd, true)),
             Some(token) => {
@@ -431,6 +435,9 @@ impl Kernel for MemoryKernel {
         if fd == LISTENER {
             assert!(self.accepting.is_none(), "closed while an accept is in flight");
             self.listener_closed = true;
+            for waiting in self.queue.split_off(0) {
+                self.sockets.get_mut(&waiting).expect("it waits").closed = Some(End::Reset);
+            }
             return;
         }
         self.tell(Call::Close(fd));
