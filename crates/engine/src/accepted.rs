@@ -130,7 +130,7 @@ fn resolve_all(spec: &Spec) -> Result<Resolved, StartError> {
             let reached = |addr: &&SocketAddr| {
                 server.source.iter().all(|source| source.is_ipv4() == addr.is_ipv4())
             };
-            let first = found.iter().find(reached).or(found.first());
+            let first = found.iter().find(reached).or_else(|| found.first());
             let addr = *first.ok_or_else(nothing)?;
             let known = resolved.entry((host.clone(), *port)).or_insert(addr);
             if !server.source.is_empty() {
