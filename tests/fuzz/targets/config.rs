@@ -2,6 +2,8 @@
 //! and lies in the text, and what is accepted can be put in force.
 #![no_main]
 
+use std::net::SocketAddr;
+
 use libfuzzer_sys::fuzz_target;
 use ringbolt_config::{Diagnostic, Machine, Source, check, json, pictures, sniff};
 use ringbolt_core::change::changes;
@@ -25,7 +27,7 @@ fuzz_target!(|text: &str| {
     }
     let Some(spec) = checked.spec else { return };
     let roster = Roster::of(&spec).expect("a spec that was accepted has a place for every name");
-    let resolve = |_, _| Some(([192, 0, 2, 1], 80).into());
+    let resolve = |_, _| Some(SocketAddr::from(([192, 0, 2, 1], 80)).into());
     // A mapping that is not built is refused, and named.
     if let Ok(snapshot) = Snapshot::new(&spec, &roster, None, 100, resolve) {
         assert_eq!(snapshot.listeners.len(), spec.listeners.len());
