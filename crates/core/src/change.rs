@@ -23,9 +23,9 @@ pub enum How {
 pub struct Change {
     /// How.
     pub how: How,
-    /// `global`, `listener`, `pool` or `server`.
+    /// `key`, `listener`, `pool` or `server`.
     pub kind: &'static str,
-    /// Its name; a server's with its pool, as in `echo/ws1`.
+    /// Its name; a server's with its pool, as in `echo/ws1`, and a key's with its table.
     pub name: String,
 }
 
@@ -40,9 +40,10 @@ impl fmt::Display for Change {
     }
 }
 
-/// Every difference, listeners first, in the order of the old configuration and then of the new one.
+/// Every difference that comes into force at once: keys of the whole process, then listeners, pools and
+/// servers, in the order of the old configuration and then of the new one.
 pub fn changes(old: &Spec, new: &Spec) -> Vec<Change> {
-    let mut found = Vec::new();
+    let mut found = globals(&old.global, &new.global);
     let pool_of = |spec: &Spec, listener: &Listener| spec.pools[listener.pool].name.clone();
     let listeners = |spec: &Spec| -> Vec<(String, (Listener, String))> {
         let all = spec.listeners.iter();
@@ -73,6 +74,22 @@ pub fn changes(old: &Spec, new: &Spec) -> Vec<Change> {
     found
 }
 
+fn globals(old: &Global, new: &Global) -> Vec<Change> {
+    let keys = [
+        ("global.max_sessions", old.max_sessions != new.max_sessions),
+        ("global.seed", old.seed != new.seed),
+        ("timeouts.drain", old.drain_timeout != new.drain_timeout),
+    ];
+    let changed = |key: &str| Change { how: How::Changed, kind: "key", name: key.into() };
+    differing(keys).map(changed).collect()
+}
+
+fn differing<const N: usize>(
+    keys: [(&'static str, bool); N],
+) -> impl Iterator<Item = &'static str> {
+    keys.into_iter().filter_map(|(key, differs)| differs.then_some(key))
+}
+
 fn compare<T: PartialEq>(
     kind: &'static str,
     old: &[(String, T)],
@@ -95,15 +112,13 @@ fn compare<T: PartialEq>(
 
 /// Keys of `global` that differ and that only a start reads.
 pub fn only_at_start(old: &Global, new: &Global) -> Vec<&'static str> {
-    [
+    let keys = [
         ("workers", old.workers != new.workers),
         ("admin", old.admin != new.admin),
         ("http", old.http != new.http),
         ("user", old.user != new.user),
         ("group", old.group != new.group),
         ("log", old.log != new.log),
-    ]
-    .into_iter()
-    .filter_map(|(key, differs)| differs.then_some(key))
-    .collect()
+    ];
+    differing(keys).collect()
 }

@@ -201,7 +201,8 @@ fn the_difference_is_told() {
         .pool("a", &[("ws1", &server), ("ws2", &server)])
         .pool("old", &[("x", &server)]);
     let ringbolt = Ringbolt::start_text(&old.text());
-    let new = text(&head.replace("workers = 2", "workers = 1"))
+    let other_head = head.replace("workers = 2", "workers = 1\nmax_sessions = 100\nseed = 7");
+    let new = text(&format!("{other_head}[timeouts]\ndrain = \"1m\"\n"))
         .listener("web", "127.0.0.1:0", "new")
         .pool("a", &[("ws3", &server), ("ws1", &server)])
         .pool("new", &[("x", &server)]);
@@ -210,6 +211,9 @@ fn the_difference_is_told() {
     let said: BTreeSet<&str> = answer.lines().filter(|line| !line.is_empty()).collect();
     let expected = [
         "global.workers is for the next start",
+        "changed key global.max_sessions",
+        "changed key global.seed",
+        "changed key timeouts.drain",
         "changed listener web",
         "removed pool old",
         "added pool new",
