@@ -166,9 +166,11 @@ impl Meter {
 
     /// All of it, now.
     pub(super) fn read(&self) -> Counters {
+        // One for all: a reload may put another in force at any moment.
+        let snapshot = &self.control.force.snapshot();
         let mut counters = Counters {
-            process: self.process(),
-            listeners: self.listeners(),
+            process: self.process(snapshot),
+            listeners: self.listeners(snapshot),
             pools: Vec::new(),
             worker_sessions: self.counted().map(|it| it.worker.sessions.read()).collect(),
             copied: self.of_workers(|worker| sum(&worker.copied)),
@@ -177,16 +179,16 @@ impl Meter {
             ended: std::array::from_fn(|it| self.of_workers(|worker| worker.causes[it].read())),
             lost: self.control.header.lost(),
         };
-        counters.pools = self.pools(&counters.listeners);
+        counters.pools = self.pools(snapshot, &counters.listeners);
         self.fill_rates(&mut counters);
         counters
     }
 
-    fn process(&self) -> Process {
+    fn process(&self, snapshot: &Snapshot) -> Process {
         let control = &self.control;
         let binds = control.force.addresses().len() as u64;
         let workers = control.counted.len() as u64;
-        let max_sessions = control.force.snapshot().max_sessions;
+        let max_sessions = snapshot.max_sessions;
         Process {
             pid: self.pid,
             host: self.host.clone(),
@@ -205,8 +207,7 @@ impl Meter {
         }
     }
 
-    fn listeners(&self) -> Vec<Listener> {
-        let snapshot = self.control.force.snapshot();
+    fn listeners(&self, snapshot: &Snapshot) -> Vec<Listener> {
         let one = |(index, listener): (usize, &snapshot::Listener)| {
             let gauge = &self.control.gauges.listeners[index];
             let sum = |of: fn(&ListenerStats) -> &Counter| -> u64 {
@@ -227,8 +228,7 @@ impl Meter {
         all.filter(|(_, listener)| listener.in_use).map(one).collect()
     }
 
-    fn pools(&self, listeners: &[Listener]) -> Vec<Pool> {
-        let snapshot = self.control.force.snapshot();
+    fn pools(&self, snapshot: &Snapshot, listeners: &[Listener]) -> Vec<Pool> {
         let one = |(index, pool): (usize, &snapshot::Pool)| {
             let gauge: &SessionGauge = &self.control.gauges.pools[index];
             let in_use = snapshot.listeners.iter().filter(|listener| listener.in_use);
