@@ -83,7 +83,11 @@ pub(crate) fn prepare(socket: &Socket, keepalive: Option<Duration>) -> io::Resul
     // Urgent data would otherwise be skipped by reads, and stop a splice for ever.
     socket.set_out_of_band_inline(true)?;
     socket.set_tcp_nodelay(true)?;
-    set_keepalive(&SockRef::from(socket), keepalive)
+    match keepalive {
+        Some(_) => set_keepalive(socket, keepalive),
+        // What a new socket has.
+        None => Ok(()),
+    }
 }
 
 /// Another backlog and keepalive for a socket that listens; connections accepted from now on have it.
