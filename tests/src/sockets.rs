@@ -1,4 +1,5 @@
-//! The TCP sockets of a network as `/proc/thread-self/net/tcp` shows them: queues and timers, without `ss`.
+//! The TCP sockets of a network as `/proc/thread-self/net/tcp` shows them: queues and timers, without
+//! `ss`.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};

@@ -32,7 +32,7 @@ pub(crate) fn local(value: &DeValue<'_>) -> Read<SocketAddr> {
     }
 }
 
-/// An address of a link means nothing without the link, connect(2) and bind(2) refuse it.
+/// An address of a link means nothing without the link: connect(2) and bind(2) refuse it.
 fn with_its_link(addr: SocketAddr) -> Read<()> {
     match addr {
         SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0 => {

@@ -1,9 +1,8 @@
 //! The one seam: what a worker asks of the kernel.
 //!
 //! Two kinds of operation. A *submitted* one returns at once and its completion comes later with
-//! the token. An *inline* one never waits, is never interrupted, and its result is there
-//! at once. The engine implements
-//! this with a ring, the tests with sockets in memory.
+//! the token. An *inline* one never waits, is never interrupted, and its result is there at once. The
+//! engine implements this with a ring, the tests with sockets in memory.
 
 use alloc::string::String;
 use core::cell::Cell;

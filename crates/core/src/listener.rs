@@ -85,8 +85,8 @@ impl Door {
 }
 
 /// How to take connections while `free` more sessions are allowed over all of `workers`, each with
-/// so many `doors`, from a socket of one's own or one `shared` by all. Going back to multishot needs twice the room that leaving it does, so that it is
-/// not left again at once.
+/// so many `doors`, from a socket of one's own or one `shared` by all. Going back to multishot needs
+/// twice the room that leaving it does, so that it is not left again at once.
 pub(crate) fn manner(now: Taking, free: u64, workers: usize, doors: usize, shared: bool) -> Taking {
     // Of several multishot accepts on one socket the kernel always wakes the one that was there first,
     // so one worker would have every session. A poll wakes all of them, and who is idle comes first.

@@ -101,7 +101,7 @@ impl Snapshot {
     /// Makes the snapshot of a spec, each thing at its place in `roster`. What is gone from the spec
     /// and still has a place stays as it was in `previous`, for the sessions that it may have.
     /// `resolve` gives the address of a server by the index of its pool and its own; `None` means
-    /// that this kind of address cannot be used yet.
+    /// that there is none.
     ///
     /// # Errors
     /// When the spec asks for something that is not built yet.

@@ -1,6 +1,6 @@
 //! Histograms of how long things took. Each worker fills its own, which nobody else can see; the
 //! control thread gets them by giving the worker empty ones in exchange. So a worker shares no word
-//! for them, and allocates only when it reaches a server for the first time.
+//! for them, and allocates only when it reaches a server for the first time with a set of them.
 
 use std::time::Duration;
 

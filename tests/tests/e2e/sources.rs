@@ -122,8 +122,8 @@ fn established(source: &str, server: SocketAddr) -> usize {
 }
 
 /// Goal: a source that the machine does not have is a failed start that names it; one that it loses
-/// later is passed over, and a name is taken by the family of its sources. Method: an address of
-/// nobody; one that is taken away under a running balancer; "localhost" from each family.
+/// later is passed over. Method: an address of nobody; one that is taken away under a running
+/// balancer.
 #[test]
 fn addresses_of_this_machine() {
     need!(Binary, Network);
