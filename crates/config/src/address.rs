@@ -153,7 +153,13 @@ pub(crate) fn network(value: &DeValue<'_>) -> Read<Network> {
         }
     };
     let network = Network { addr: masked(addr, prefix), prefix };
-    if network.addr == addr {
+    let v4 = addr.to_canonical();
+    if v4 != addr && prefix >= 96 {
+        Err(Wrong::new(
+            format!("{} is IPv4 in another form", quoted(text)),
+            format!("write \"{}/{}\"", masked(v4, prefix - 96), prefix - 96),
+        ))
+    } else if network.addr == addr {
         Ok(network)
     } else {
         Err(Wrong::new(
@@ -359,6 +365,7 @@ mod tests {
         assert_eq!(net("2001:db8::/32"), Ok("2001:db8::/32".into()));
         assert_eq!(net("::1"), Ok("::1/128".into()));
         refused(net("10.1.2.3/8"), "write \"10.0.0.0/8\"");
+        refused(net("::ffff:10.1.0.0/104"), "write \"10.0.0.0/8\"");
         for bad in ["10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/+8", "net/8", "", "1.2.3.4:80"]
         {
             refused(net(bad), "is not an address prefix");

@@ -25,22 +25,17 @@ enum When {
     IsNot(&'static str),
     /// Strings that begin so, also within a list.
     Begins(&'static str),
-    /// Lists with something in them.
-    NotEmpty,
 }
 
-use When::{Begins, Is, IsNot, NotEmpty, True, Written};
+use When::{Begins, Is, IsNot, True, Written};
 
 /// What `run` refuses, with what would happen if it did not; `*` is any name.
 const DANGEROUS: &[(&str, When, &str)] = &[
     ("global.user", Written, "the engine would keep the rights it was started with"),
     ("global.group", Written, "the engine would keep the rights it was started with"),
-    ("listener.*.accept_proxy", NotEmpty, "servers would receive the header as data"),
-    ("listener.*.accept_proxy_only", True, "everybody would be let in"),
     ("listener.*.max_per_source", IsNot("off"), "one client could take every session"),
     ("pool.*.balance", Begins("haproxy-"), "another mapping would move clients"),
     ("pool.*.balance", Begins("nginx-"), "another mapping would move clients"),
-    ("pool.*.send_proxy", IsNot("off"), "servers would take our address for the client's"),
 ];
 
 /// What is only a warning: without it there is less, and nothing worse.
@@ -139,7 +134,6 @@ fn matching<'d, 't>(
         IsNot(word) => text != Some(word),
         Begins(with) if array.is_none() => begins(value, with),
         Begins(with) => return array?.iter().find(|element| begins(element, with)),
-        NotEmpty => array.is_some_and(|array| !array.is_empty()),
     };
     whole.then_some(value)
 }
@@ -161,9 +155,8 @@ mod tests {
         let (refused, warned) = reported(
             "[global]\nuser = \"u\"\ngroup = \"g\"\n\
              log = \"tcplog\"\n\
-             [listener.l]\nbind = [\"[::]:1\", \"fd@3\"]\naccept_proxy = [\"::/0\"]\n\
-             accept_proxy_only = true\nmax_per_source = 3\nmax_sessions = 1\nmptcp = true\n\
-             [pool.h]\nbalance = \"haproxy-source\"\nsend_proxy = \"v1\"\n\
+             [listener.l]\nbind = [\"[::]:1\", \"fd@3\"]\nmax_per_source = 3\nmax_sessions = 1\nmptcp = true\n\
+             [pool.h]\nbalance = \"haproxy-source\"\n\
              fail_open = true\nhealth = { kind = \"tcp\" }\n\
              [[pool.h.server]]\naddr = \"unix:/a\"\nsource = [\"::1\"]\nmax_sessions = 1\n\
              [pool.n]\nbalance = \"nginx-hash\"\nserver = []\n",
@@ -179,9 +172,8 @@ mod tests {
     fn defaults_that_ask_for_nothing_are_not_reported() {
         let (refused, warned) = reported(
             "[global]\nlog = \"json\"\nworkers = 2\nadmin = \"/a\"\nhttp = \"[::1]:1\"\n\
-             [listener.l]\nbind = \"[::]:1\"\naccept_proxy = []\naccept_proxy_only = false\n\
-             max_per_source = \"off\"\nmptcp = false\n\
-             [pool.h]\nbalance = \"source\"\nsend_proxy = \"off\"\nsplice = \"always\"\n\
+             [listener.l]\nbind = \"[::]:1\"\nmax_per_source = \"off\"\nmptcp = false\n\
+             [pool.h]\nbalance = \"source\"\nsplice = \"always\"\n\
              fail_open = false\nhealth = { kind = \"off\" }\n\
              [[pool.h.server]]\naddr = \"[::1]:1\"\nsource = []\n",
         );

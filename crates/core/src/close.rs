@@ -29,11 +29,19 @@ pub enum Cause {
     ClientLeft = 9,
     /// A stop, or the deadline of a drain.
     Stopped = 10,
+    /// What a source that must send a PROXY header sent first is none.
+    BadProxyHeader = 11,
+    /// No whole PROXY header came within its time.
+    ProxyHeaderTimeout = 12,
+    /// The connection ended, or was reset, before its PROXY header was whole.
+    ProxyHeaderCut = 13,
+    /// It came from no source of PROXY headers, by a listener that takes no others.
+    NoProxy = 14,
 }
 
 impl Cause {
     /// Number of causes.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 15;
 
     /// Every cause, with its name in metrics and logs and HAProxy's two letters (who, and in which
     /// phase).
@@ -49,6 +57,10 @@ impl Cause {
         (Self::LocalFault, "local-fault", "RC"),
         (Self::ClientLeft, "client-left", "CC"),
         (Self::Stopped, "stopped", "KD"),
+        (Self::BadProxyHeader, "bad-proxy-header", "PR"),
+        (Self::ProxyHeaderTimeout, "proxy-header-timeout", "cR"),
+        (Self::ProxyHeaderCut, "proxy-header-cut", "CR"),
+        (Self::NoProxy, "no-proxy", "PR"),
     ];
 
     /// The name in metrics and logs.

@@ -11,6 +11,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use crate::pipes::Pipe;
+use crate::proxy_header::Heading;
 use crate::token::Token;
 
 /// A descriptor number. The records of live sessions hold numbers, because a number is what
@@ -139,6 +140,13 @@ pub trait Kernel {
 
     /// Inline: the address at the other end.
     fn peer(&mut self, fd: Fd) -> Result<SocketAddr, Errno>;
+
+    /// Inline: the address at our end.
+    fn local(&mut self, fd: Fd) -> Result<SocketAddr, Errno>;
+
+    /// Inline: look for a PROXY header at the beginning of what can be read, and take nothing of it.
+    /// An end is no error, and no bytes are an incomplete header.
+    fn heading(&mut self, fd: Fd) -> Result<Heading, Errno>;
 
     /// Inline: a new socket towards a server, bound to the address `from` without a port, with
     /// keepalive after `keepalive` of silence. [`Errno::ADDR_NOT_AVAILABLE`] when the machine has no such

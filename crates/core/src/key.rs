@@ -1,6 +1,6 @@
 //! Address to key: which part of a client's address decides where it goes.
 
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv6Addr};
 
 use crate::spec::KeyPrefix;
 
@@ -27,8 +27,8 @@ impl Key {
 }
 
 /// An address as the 16 bytes that a session record keeps.
-pub fn address_bytes(addr: SocketAddr) -> [u8; 16] {
-    match addr.ip() {
+pub fn address_bytes(addr: IpAddr) -> [u8; 16] {
+    match addr {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => v6.octets(),
     }

@@ -17,6 +17,7 @@ pub mod limits;
 mod listener;
 pub mod mapping;
 pub mod pipes;
+pub mod proxy_header;
 pub mod record;
 pub mod region;
 pub mod roster;

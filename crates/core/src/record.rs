@@ -108,9 +108,11 @@ pub struct Session {
     /// The error taken from each side's socket; 0: none. Written before anything else is done with
     /// the session, because the socket will not tell twice.
     pub errors: [Cell<u16>; 2],
-    /// Bytes of a PROXY header taken off the client's stream.
+    /// Bytes of a PROXY header taken off the client's stream; written, with the client that the header
+    /// names, before they are taken, so the kernel's count says whether they were.
     pub header_read: Cell<u16>,
-    /// Bytes of a PROXY header put before the server's stream.
+    /// Bytes of a PROXY header put before the server's stream; written before they wait in the spill
+    /// block, and so before the connect.
     pub header_sent: Cell<u16>,
     /// When it was accepted, in nanoseconds.
     pub accepted_at: Cell<u64>,

@@ -21,7 +21,7 @@ use crate::stats::{ListenerStats, ServerStats, SessionGauge, WorkerStats};
 const MAGIC: u64 = u64::from_le_bytes(*b"RINGBOLT");
 
 /// The layout of the region. A change of any field's place or meaning raises it.
-pub const LAYOUT: u32 = 4;
+pub const LAYOUT: u32 = 5;
 
 const PAGE: usize = 4096;
 

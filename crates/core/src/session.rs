@@ -75,6 +75,8 @@ pub enum Phase {
     Flushing = 3,
     /// Over; waiting for operations in flight before the descriptors are closed.
     Closing = 4,
+    /// The client's PROXY header is waited for.
+    Heading = 5,
 }
 
 impl Phase {
@@ -86,6 +88,7 @@ impl Phase {
             2 => Some(Self::Relaying),
             3 => Some(Self::Flushing),
             4 => Some(Self::Closing),
+            5 => Some(Self::Heading),
             _ => None,
         }
     }

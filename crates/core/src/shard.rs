@@ -9,6 +9,7 @@
 mod closing;
 mod connecting;
 mod doors;
+mod heading;
 mod relaying;
 
 use alloc::collections::VecDeque;
@@ -167,7 +168,7 @@ impl<'r> Shard<'r> {
         for slot in 0..self.slab.used() {
             match self.session(slot).phase() {
                 Some(Phase::Free | Phase::Closing) | None => {}
-                Some(Phase::Connecting | Phase::Relaying | Phase::Flushing) => {
+                Some(Phase::Heading | Phase::Connecting | Phase::Relaying | Phase::Flushing) => {
                     self.close(kernel, slot, Cause::Stopped, now);
                 }
             }
@@ -239,6 +240,7 @@ impl<'r> Shard<'r> {
             Some(Phase::Closing) => return self.release_when_quiet(kernel, token.slot, now),
             // A poll that could not be armed would never tell of anything.
             Some(_) if result < 0 => return self.close(kernel, token.slot, Cause::LocalFault, now),
+            Some(Phase::Heading) => self.read_header(kernel, token.slot, now),
             Some(Phase::Connecting) => self.client_spoke(kernel, token.slot, now),
             Some(Phase::Relaying) => self.relay(kernel, token.slot, now),
             Some(Phase::Flushing) => self.flush(kernel, token.slot, now),
@@ -261,6 +263,7 @@ impl<'r> Shard<'r> {
 
     fn deadline<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
         match self.session(slot).phase() {
+            Some(Phase::Heading) => self.close(kernel, slot, Cause::ProxyHeaderTimeout, now),
             Some(Phase::Relaying) => self.silence(kernel, slot, now),
             Some(Phase::Flushing) => self.flush(kernel, slot, now),
             Some(Phase::Free | Phase::Connecting | Phase::Closing) | None => {}

@@ -10,7 +10,7 @@ use crate::kernel::Remote;
 use crate::mapping::Mapping;
 use crate::mapping::rendezvous::name_hash;
 use crate::roster::{Roster, server_name, source_name};
-use crate::spec::{self, Balance, Bind, KeyPrefix, Spec, Splice};
+use crate::spec::{self, Balance, Bind, KeyPrefix, Network, SendProxy, Spec, Splice};
 
 /// What every worker goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,12 @@ pub struct Listener {
     pub idle_timeout: Option<Duration>,
     /// Half-closed and silent; also the longest wait of flush-then-reset.
     pub fin_timeout: Duration,
+    /// Sources from which a PROXY header is required.
+    pub accept_proxy: Vec<Network>,
+    /// Reset everybody who is not in `accept_proxy`.
+    pub accept_proxy_only: bool,
+    /// The longest wait for a PROXY header.
+    pub proxy_header_timeout: Duration,
 }
 
 /// What a worker needs of a pool.
@@ -57,6 +63,8 @@ pub struct Pool {
     pub attempts: u8,
     /// Bound of one connect attempt.
     pub connect_timeout: Duration,
+    /// PROXY header sent to servers.
+    pub send_proxy: SendProxy,
     /// When bytes are spliced.
     pub splice: Splice,
     /// Silence after which a keepalive probe is sent.
@@ -184,19 +192,24 @@ impl Listener {
             shared: listener.binds.iter().any(|bind| matches!(bind, Bind::Inherited(_))),
             idle_timeout: listener.idle_timeout,
             fin_timeout: listener.fin_timeout,
+            accept_proxy: listener.accept_proxy.clone(),
+            accept_proxy_only: listener.accept_proxy_only,
+            proxy_header_timeout: listener.proxy_header_timeout,
         }
     }
 
     /// One that nobody knows more of than its name.
     fn gone(name: &str) -> Self {
-        let fin_timeout = FIN_TIMEOUT;
         Self {
             name: name.into(),
             in_use: false,
             pool: 0,
             shared: false,
             idle_timeout: None,
-            fin_timeout,
+            fin_timeout: FIN_TIMEOUT,
+            accept_proxy: Vec::new(),
+            accept_proxy_only: false,
+            proxy_header_timeout: PROXY_HEADER_TIMEOUT,
         }
     }
 }
@@ -226,6 +239,7 @@ impl Pool {
             key: pool.key,
             attempts: pool.attempts,
             connect_timeout: pool.connect_timeout,
+            send_proxy: pool.send_proxy,
             splice: pool.splice,
             keepalive: pool.keepalive,
             servers,
@@ -241,6 +255,7 @@ impl Pool {
             key: KeyPrefix { v4: 32, v6: 64 },
             attempts: 1,
             connect_timeout: FIN_TIMEOUT,
+            send_proxy: SendProxy::Off,
             splice: Splice::Auto,
             keepalive: None,
             servers: Vec::new(),
@@ -250,6 +265,8 @@ impl Pool {
 
 /// CONTRACT's default of `timeouts.fin`.
 const FIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Of `timeouts.proxy_header`.
+const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Server {
     fn of(server: &spec::Server, addr: Remote, sources: Vec<Source>, gauge: u16) -> Self {

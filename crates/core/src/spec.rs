@@ -10,6 +10,8 @@ use core::net::{IpAddr, SocketAddr};
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
+use crate::key::Key;
+
 /// A whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
@@ -100,6 +102,15 @@ pub struct Network {
     pub addr: IpAddr,
     /// 0 to 32 or 0 to 128.
     pub prefix: u8,
+}
+
+impl Network {
+    /// Whether an address is in it. A v4-mapped address is IPv4, and in no IPv6 network.
+    pub fn contains(&self, addr: IpAddr) -> bool {
+        let (addr, prefix) = (addr.to_canonical(), self.prefix);
+        let leading = |addr| Key::of(addr, KeyPrefix { v4: prefix, v6: prefix });
+        self.addr.is_ipv4() == addr.is_ipv4() && leading(self.addr) == leading(addr)
+    }
 }
 
 /// A set of servers with a mapping and a health policy.
@@ -305,4 +316,25 @@ pub enum Place {
     },
     /// A UNIX stream socket.
     Unix(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Goal: a network has exactly its addresses, and a mapped one is IPv4. Method: the edges of
+    // networks of every kind of length.
+    #[test]
+    fn networks_contain_their_addresses() {
+        let inside = |addr: &str, prefix, other: &str| {
+            Network { addr: addr.parse().unwrap(), prefix }.contains(other.parse().unwrap())
+        };
+        assert!(inside("10.0.0.0", 8, "10.255.255.255") && !inside("10.0.0.0", 8, "11.0.0.0"));
+        assert!(inside("10.1.2.3", 32, "10.1.2.3") && !inside("10.1.2.3", 32, "10.1.2.2"));
+        assert!(inside("0.0.0.0", 0, "255.1.2.3") && !inside("0.0.0.0", 0, "::1"));
+        assert!(inside("10.0.0.0", 8, "::ffff:10.1.2.3") && !inside("::", 0, "::ffff:10.1.2.3"));
+        assert!(inside("2001:db8::", 33, "2001:db8:7fff::") && inside("::", 0, "ff02::1"));
+        assert!(!inside("2001:db8::", 33, "2001:db8:8000::") && !inside("::", 0, "10.0.0.1"));
+        assert!(inside("::1", 128, "::1") && !inside("::1", 128, "::2"));
+    }
 }

@@ -123,7 +123,7 @@ pub struct WorkerStats {
     _spare: [u64; 6],
     /// Sessions by what ended them.
     pub causes: [Counter; Cause::COUNT],
-    _rest: [u64; 16 - Cause::COUNT],
+    _rest: [u64; 32 - Cause::COUNT],
 }
 
 /// What a worker counts for one server.

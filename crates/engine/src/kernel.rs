@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringbolt_core::kernel::{Errno, Fd, Kernel, Remote, Span};
+use ringbolt_core::limits::PROXY_HEADER_BYTES_MAX;
 use ringbolt_core::pipes::Pipe;
+use ringbolt_core::proxy_header::Heading;
 use ringbolt_core::token::Token;
 
 use crate::durations::Durations;
 use crate::mailbox::Mailbox;
 use crate::region::punch_hole;
 use crate::ring::Submissions;
-use crate::{pipe, socket};
+use crate::{pipe, proxy, socket};
 
 /// A worker's way to the kernel.
 #[derive(Debug)]
@@ -53,6 +55,19 @@ impl Kernel for RingKernel<'_> {
 
     fn peer(&mut self, fd: Fd) -> Result<SocketAddr, Errno> {
         socket::peer(fd).map_err(errno)
+    }
+
+    fn local(&mut self, fd: Fd) -> Result<SocketAddr, Errno> {
+        socket::local(fd).map_err(errno)
+    }
+
+    fn heading(&mut self, fd: Fd) -> Result<Heading, Errno> {
+        let mut bytes = [0; PROXY_HEADER_BYTES_MAX];
+        let length = match socket::peek(fd, &mut bytes) {
+            Err(Errno::AGAIN) => 0,
+            looked => looked?,
+        };
+        Ok(proxy::parse(&bytes[..length]))
     }
 
     fn open(

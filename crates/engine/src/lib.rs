@@ -20,6 +20,7 @@ mod operator;
 mod orphans;
 mod pipe;
 mod process;
+pub mod proxy;
 mod region;
 mod ring;
 mod socket;

@@ -118,6 +118,12 @@ pub(crate) fn peer(fd: Fd) -> io::Result<SocketAddr> {
     addr.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
 }
 
+/// The address at our end.
+pub(crate) fn local(fd: Fd) -> io::Result<SocketAddr> {
+    let addr = SockRef::from(&borrow(fd)).local_addr()?;
+    addr.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+}
+
 /// Accepts a connection that waits, non-blocking and without close-on-exec.
 pub(crate) fn accept(listener: Fd) -> Result<Fd, Errno> {
     checked(|| {
@@ -136,6 +142,15 @@ pub(crate) fn receive(fd: Fd, into: &[Cell<u8>]) -> Result<usize, Errno> {
         // SAFETY: the range is valid for its length, and `Cell` allows that somebody writes there
         // while it is borrowed. This thread is the only one of this process that uses it.
         unsafe { libc::recv(fd, into.as_ptr().cast_mut().cast(), into.len(), libc::MSG_DONTWAIT) }
+    })
+}
+
+/// Looks at what is there, without waiting and without taking it.
+pub(crate) fn peek(fd: Fd, into: &mut [u8]) -> Result<usize, Errno> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK;
+    checked(|| {
+        // SAFETY: the range is valid for its length, and borrowed for the length of the call.
+        unsafe { libc::recv(fd, into.as_mut_ptr().cast(), into.len(), flags) }
     })
 }
 

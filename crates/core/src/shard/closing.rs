@@ -97,7 +97,11 @@ impl Shard<'_> {
             | Cause::ConnectTimeout
             | Cause::NoServer
             | Cause::LocalFault
-            | Cause::Stopped => return,
+            | Cause::Stopped
+            | Cause::BadProxyHeader
+            | Cause::ProxyHeaderTimeout
+            | Cause::ProxyHeaderCut
+            | Cause::NoProxy => return,
         };
         if session.attempts.get() > 0 {
             counted.servers[session.server.get() as usize].aborts[side as usize].add(1);

@@ -49,7 +49,14 @@ impl Shard<'_> {
                 let errno = Errno(-slot.connect_result);
                 self.connect_failed(kernel, token.slot, errno, now);
             }
-            Some(Phase::Free | Phase::Connecting | Phase::Relaying | Phase::Flushing) | None => {}
+            Some(
+                Phase::Free
+                | Phase::Heading
+                | Phase::Connecting
+                | Phase::Relaying
+                | Phase::Flushing,
+            )
+            | None => {}
         }
     }
 

@@ -1,8 +1,8 @@
 //! Taking connections: arms, ends and re-arms the accepting of each listening socket, and opens a
 //! session for each connection.
 
+use crate::close::Cause;
 use crate::kernel::{Errno, Fd, Kernel};
-use crate::key::address_bytes;
 use crate::listener::{Taking, is_one_connections_fault, manner};
 use crate::session::{Phase, Side, Slot};
 use crate::shard::Shard;
@@ -167,22 +167,28 @@ impl Shard<'_> {
             None => self.slots.push(Slot::FRESH),
         }
         let session = self.session(slot);
-        let pool = self.snapshot.listeners[listener as usize].pool;
-        let prefix = self.snapshot.pools[pool as usize].key;
-        let v4 = peer.ip().to_canonical().is_ipv4();
+        let rules = &self.snapshot.listeners[listener as usize];
+        let (pool, header_timeout) = (rules.pool, rules.proxy_header_timeout);
+        let proxied = rules.accept_proxy.iter().any(|network| network.contains(peer.ip()));
+        let refused = rules.accept_proxy_only && !proxied;
         session.begin();
         session.set_socket(Side::Client as usize, socket);
-        session.client_addr.set(address_bytes(peer));
-        session.client_port.set(peer.port());
-        session.key_prefix.set(if v4 { 96 + prefix.v4 } else { prefix.v6 });
         session.listener.set(listener);
         session.pool.set(pool);
+        self.name_client(session, peer);
         session.accepted_at.set(now.as_nanos());
         session.active_at.set(now.as_nanos());
-        session.set_phase(Phase::Connecting);
+        session.set_phase(if proxied { Phase::Heading } else { Phase::Connecting });
         self.count_begin(listener, pool);
+        if refused {
+            return self.close(kernel, slot, Cause::NoProxy, now);
+        }
         self.watch(kernel, slot, Side::Client);
-        self.connect_first(kernel, slot, now);
+        if proxied {
+            self.timers.set(slot, now + header_timeout);
+        } else {
+            self.client_known(kernel, slot, None, now);
+        }
     }
 
     fn count_begin(&self, listener: u16, pool: u16) {

@@ -14,8 +14,16 @@ use Kind::{Counter, Gauge};
 const QUANTILES: [(&str, f64); 4] = [("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99), ("0.999", 0.999)];
 
 /// What ends a session before it has a server.
-const REFUSALS: [Cause; 4] =
-    [Cause::NoServer, Cause::ConnectFailed, Cause::ConnectTimeout, Cause::LocalFault];
+const REFUSALS: [Cause; 8] = [
+    Cause::NoServer,
+    Cause::ConnectFailed,
+    Cause::ConnectTimeout,
+    Cause::LocalFault,
+    Cause::BadProxyHeader,
+    Cause::ProxyHeaderTimeout,
+    Cause::ProxyHeaderCut,
+    Cause::NoProxy,
+];
 
 /// A family over things of one kind: name, what kind of number, help, and the number.
 type Family<T> = (&'static str, Kind, &'static str, fn(&T) -> u64);
@@ -208,7 +216,7 @@ fn own(out: &mut Exposition, counters: &Counters) {
     }
     out.family("ringbolt_sessions_lost", Counter, "Sessions that ended with an engine.");
     out.sample(&[("reason", "crash")], counters.lost);
-    let help = "Sessions that were reset because they got no server.";
+    let help = "Sessions that were reset before they had a server.";
     out.family("ringbolt_sessions_refused", Counter, help);
     for cause in REFUSALS {
         out.sample(&[("reason", cause.name())], counters.ended[cause as usize]);

@@ -30,7 +30,7 @@ impl<'a> Troubles<'a> {
     /// Begins with what has been counted so far.
     pub(super) fn watch(control: &'a Control) -> Self {
         let mut watched = Vec::new();
-        let workers: [(WorkerCounter, &str); 5] = [
+        let workers: [(WorkerCounter, &str); 9] = [
             (|stats| &stats.accept_pauses, "accepting paused: out of descriptors or memory"),
             (|stats| &stats.faults, "operations of ours failed that never should"),
             (
@@ -44,6 +44,22 @@ impl<'a> Troubles<'a> {
             (
                 |stats| &stats.causes[Cause::ConnectFailed as usize],
                 "sessions reset: no server could be reached",
+            ),
+            (
+                |stats| &stats.causes[Cause::BadProxyHeader as usize],
+                "sessions reset: no PROXY header, or a wrong one, from a source in accept_proxy",
+            ),
+            (
+                |stats| &stats.causes[Cause::ProxyHeaderTimeout as usize],
+                "sessions reset: no whole PROXY header within timeouts.proxy_header",
+            ),
+            (
+                |stats| &stats.causes[Cause::ProxyHeaderCut as usize],
+                "sessions reset: they ended before their PROXY header was whole",
+            ),
+            (
+                |stats| &stats.causes[Cause::NoProxy as usize],
+                "sessions reset: accept_proxy_only, and from no source in accept_proxy",
             ),
         ];
         for (counter, words) in workers {

@@ -1,0 +1,112 @@
+//! Who a client is: by a PROXY header before its stream, where its connection comes from a source
+//! that must send one, and by the connection itself everywhere else. And the header that tells its
+//! server the same.
+
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use crate::close::Cause;
+use crate::kernel::{Errno, Kernel};
+use crate::key::address_bytes;
+use crate::proxy_header::{Ends, Heading, ProxyHeader};
+use crate::record::Session;
+use crate::session::{DirectionId, Phase, Side};
+use crate::shard::Shard;
+use crate::spec::SendProxy;
+use crate::time::Instant;
+
+impl Shard<'_> {
+    /// The client of a session whose header is waited for did something.
+    pub(super) fn read_header<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
+        // Asked before the look: what came before an end can be read once that was told.
+        let ended = self.slots[slot as usize].watches[Side::Client as usize].peer_ended;
+        match self.take_header(kernel, slot) {
+            Ok(Heading::Whole { ends, .. }) => {
+                self.timers.clear(slot);
+                self.session(slot).set_phase(Phase::Connecting);
+                self.client_known(kernel, slot, ends.map(|ends| ends.destination), now);
+            }
+            Ok(Heading::Malformed) => self.close(kernel, slot, Cause::BadProxyHeader, now),
+            // The poll tells when more comes.
+            Ok(Heading::Incomplete) if !ended => {}
+            Ok(Heading::Incomplete) | Err(_) => {
+                self.close(kernel, slot, Cause::ProxyHeaderCut, now);
+            }
+        }
+    }
+
+    /// Begins the first attempt of a session whose client is written down, and which connected to
+    /// `destination`; `None`: to our end of the connection.
+    pub(super) fn client_known<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        slot: u32,
+        destination: Option<SocketAddr>,
+        now: Instant,
+    ) {
+        if self.slots[slot as usize].watches[Side::Client as usize].broken {
+            return self.close(kernel, slot, Cause::ClientLeft, now);
+        }
+        let form = self.snapshot.pools[self.session(slot).pool.get() as usize].send_proxy;
+        if form != SendProxy::Off {
+            self.put_header(kernel, slot, form, destination);
+        }
+        self.connect_first(kernel, slot, now);
+    }
+
+    /// Writes down who the client of a session is.
+    pub(super) fn name_client(&self, session: &Session, addr: SocketAddr) {
+        let prefix = self.snapshot.pools[session.pool.get() as usize].key;
+        let v4 = addr.ip().to_canonical().is_ipv4();
+        session.client_addr.set(address_bytes(addr.ip()));
+        session.client_port.set(addr.port());
+        session.key_prefix.set(if v4 { 96 + prefix.v4 } else { prefix.v6 });
+    }
+
+    /// Looks for a header and, when it is whole, takes exactly its bytes off the stream.
+    fn take_header<K: Kernel>(&self, kernel: &mut K, slot: u32) -> Result<Heading, Errno> {
+        let session = self.session(slot);
+        let socket = session.socket(Side::Client as usize);
+        let (journal, hot) = (self.place.part.journal, self.place.part.hot);
+        // An engine that dies of a header must not look at it again.
+        journal.take_in_hand(slot, DirectionId::ToServer, 0);
+        let mut found = kernel.heading(socket);
+        if let Ok(Heading::Whole { length, ends }) = found {
+            if let Some(ends) = ends {
+                self.name_client(session, ends.client);
+            }
+            session.header_read.set(length as u16);
+            let taken = kernel.receive(socket, &hot[..length]);
+            if taken != Ok(length) {
+                found = Err(taken.err().unwrap_or(Errno::IO));
+            }
+        }
+        journal.clear();
+        found
+    }
+
+    /// Puts a header before the stream to the server. It waits in that direction's spill block, from
+    /// which it goes out first, to the server that is reached in the end.
+    fn put_header<K: Kernel>(
+        &mut self,
+        kernel: &mut K,
+        slot: u32,
+        form: SendProxy,
+        destination: Option<SocketAddr>,
+    ) {
+        let session = self.session(slot);
+        let addr = IpAddr::V6(Ipv6Addr::from(session.client_addr.get()));
+        let client = SocketAddr::new(addr, session.client_port.get());
+        let own = || kernel.local(session.socket(Side::Client as usize)).ok();
+        let header = match destination.or_else(own) {
+            Some(destination) => ProxyHeader::of(form, Ends { client, destination }),
+            None => ProxyHeader::local(form),
+        };
+        let Some(header) = header else { return };
+        let bytes = header.as_bytes();
+        let block = self.place.part.spill(slot, DirectionId::ToServer);
+        block.iter().zip(bytes).for_each(|(place, byte)| place.set(*byte));
+        session.header_sent.set(bytes.len() as u16);
+        session.set_spill(DirectionId::ToServer, 0, bytes.len());
+        self.slots[slot as usize].spilled = true;
+    }
+}
