@@ -28,20 +28,25 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, ftruncate};
 use ringbolt_core::kernel::{Errno, Fd, Kernel, NO_FD, Remote, Span};
 use ringbolt_core::pipes::Pipe;
+use ringbolt_core::proxy_header::{Heading, ProxyHeader};
 use ringbolt_core::record::{Flags, Session};
 use ringbolt_core::region::{Extent, Part, Region};
 use ringbolt_core::session::{DirectionId, Phase};
 use ringbolt_core::shard::Shard;
-use ringbolt_core::spec::Splice;
+use ringbolt_core::spec::{SendProxy, Splice};
 use ringbolt_core::time::Instant;
 use ringbolt_core::token::Token;
-use support::ground::{only_place, snapshot, splicing};
+use support::ground::{only_place, snapshot, splicing, with_headers};
+use support::heading::{ends, heading};
 use support::{LISTENER, MemoryKernel};
 
 const CAPACITY: u32 = 4;
 const EXTENT: Extent = Extent { workers: 1, capacity: CAPACITY };
 /// The client takes this many bytes until it reads, so that the answer has to be spilled.
 const CLIENT_WINDOW: usize = 100;
+/// What comes before the question, and the client that it names.
+const HEADER_BYTES: u8 = 9;
+const CLIENT: u8 = 5;
 const QUESTION: &[u8] = b"what is your name?";
 const ANSWER: [u8; 300] = [7; 300];
 
@@ -197,6 +202,9 @@ impl Scene {
                 let id = DirectionId::BOTH[side(session)];
                 let base = session.received[id as usize].get();
                 assert_eq!(part.journal.in_hand(), Some((*slot, id, base)), "{death:?}");
+                if session.header_read.get() > 0 {
+                    assert_eq!(session.client_port.get(), ends(CLIENT).client.port(), "{death:?}");
+                }
             }
             (Operation::Send, Some((slot, session))) => {
                 let id = DirectionId::BOTH[1 - side(session)];
@@ -215,10 +223,12 @@ impl Scene {
                 let id = DirectionId::BOTH[1 - side(session)];
                 assert!(session.is(Flags::ENDED, id) && session.is(Flags::SHUT, id), "{death:?}");
             }
-            (Operation::Connect, Some((_, session))) => {
+            (Operation::Connect, Some((slot, session))) => {
                 assert_eq!(session.phase(), Some(Phase::Connecting), "{death:?}");
                 assert_eq!(session.attempts.get(), 1, "{death:?}");
                 assert_ne!(session.socket(0), NO_FD, "{death:?}");
+                assert_eq!(session.header_read.get(), u16::from(HEADER_BYTES), "{death:?}");
+                assert_eq!(spilled(&part, *slot, DirectionId::ToServer), header(), "{death:?}");
             }
             _ => {}
         }
@@ -236,27 +246,48 @@ fn examine_bytes(part: &Part<'_>, slot: u32, session: &Session, id: DirectionId,
         assert!(received > base as usize, "{death:?}: the count of bytes came after the send");
         assert_eq!(block[..received - base as usize], sent_by_peer[base as usize..received]);
     } else {
-        let (offset, length) = session.spill(id);
-        assert!(length > 0, "{death:?}: a send of nothing that is written down");
-        let spilled: Vec<u8> = part.spill(slot, id).iter().map(Cell::get).collect();
-        let first = received - length;
-        assert_eq!(spilled[offset..offset + length], sent_by_peer[first..received], "{death:?}");
+        let spilled = spilled(part, slot, id);
+        assert!(!spilled.is_empty(), "{death:?}: a send of nothing that is written down");
+        if id == DirectionId::ToServer && received == 0 {
+            assert_eq!(spilled, header(), "{death:?}");
+            assert_eq!(usize::from(session.header_sent.get()), spilled.len(), "{death:?}");
+        } else {
+            let first = received - spilled.len();
+            assert_eq!(spilled, sent_by_peer[first..received], "{death:?}");
+        }
     }
 }
 
-/// One session from its accept to its end, with an answer that has to be spilled.
+/// What waits in a direction's spill block.
+fn spilled(part: &Part<'_>, slot: u32, id: DirectionId) -> Vec<u8> {
+    let (offset, length) = part.sessions[slot as usize].spill(id);
+    part.spill(slot, id)[offset..][..length].iter().map(Cell::get).collect()
+}
+
+/// What the server gets before the question.
+fn header() -> Vec<u8> {
+    let header = ProxyHeader::of(SendProxy::V2, ends(CLIENT)).expect("one is sent");
+    header.as_bytes().to_vec()
+}
+
+/// One session from its accept to its end, with PROXY headers from the client and to the server, and
+/// with an answer that has to be spilled.
 fn perform(bytes: &'static mut [u8], policy: Splice, mut kernel: Mortal) {
     let place = only_place(bytes, CAPACITY);
     let snapshot = splicing(policy, snapshot(u64::from(CAPACITY)));
+    let snapshot = with_headers(&[1], SendProxy::V2, snapshot);
     let now = Instant::from_millis(1);
     let mut shard = Shard::new(place, Arc::new(snapshot), [(LISTENER, 0)], now);
     shard.turn(&mut kernel, now);
     let client = kernel.kernel.client(([198, 51, 100, 1], 9).into(), CLIENT_WINDOW);
     settle(&mut shard, &mut kernel, now);
+    kernel.kernel.peer_sends(client, &heading(HEADER_BYTES, CLIENT), false);
+    settle(&mut shard, &mut kernel, now);
     let server = client + 1;
     for (fd, mate) in [(client, server), (server, client)] {
         kernel.kernel.sockets.get_mut(&fd).unwrap().mate = Some(mate);
     }
+    kernel.kernel.sockets.get_mut(&server).unwrap().preface = header().len();
     kernel.kernel.peer_sends(client, QUESTION, false);
     settle(&mut shard, &mut kernel, now);
     kernel.kernel.peer_sends(server, &ANSWER, false);
@@ -331,6 +362,16 @@ impl Kernel for Mortal {
     fn peer(&mut self, fd: Fd) -> Result<SocketAddr, Errno> {
         self.step(Operation::Other, fd);
         self.kernel.peer(fd)
+    }
+
+    fn local(&mut self, fd: Fd) -> Result<SocketAddr, Errno> {
+        self.step(Operation::Other, fd);
+        self.kernel.local(fd)
+    }
+
+    fn heading(&mut self, fd: Fd) -> Result<Heading, Errno> {
+        self.step(Operation::Receive, fd);
+        self.kernel.heading(fd)
     }
 
     fn open(

@@ -9,6 +9,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod headings;
 mod places;
 mod reloads;
 mod scenes;
@@ -18,20 +19,21 @@ mod world;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use headings::{header, headers};
 use proptest::prelude::*;
 use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::{Fd, Span};
 use ringbolt_core::session::Phase;
 use ringbolt_core::spec::Splice;
 use ringbolt_core::token::Op;
-use support::ground::{on_unix, snapshot, splicing, with_sources};
+use support::ground::{on_unix, snapshot, splicing, with_headers, with_sources};
 use support::{Answer, End, PipeSupply, Socket};
 use world::{CAPACITY, World, memory};
 
 /// What happens next.
 #[derive(Clone, Debug)]
 enum Step {
-    Connect { last: u8, window: usize },
+    Connect { last: u8, window: usize, header: Vec<u8> },
     Send { pick: usize, bytes: usize, urgent: bool },
     End { pick: usize },
     Reset { pick: usize },
@@ -48,8 +50,8 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        2 => (0u8..4, prop_oneof![100usize..2_000, 10_000usize..50_000])
-            .prop_map(|(last, window)| Step::Connect { last, window }),
+        2 => (0u8..4, prop_oneof![100usize..2_000, 10_000usize..50_000], header())
+            .prop_map(|(last, window, header)| Step::Connect { last, window, header }),
         6 => (any::<usize>(), prop_oneof![8 => 1usize..200, 8 => 10_000usize..60_000, 1 => Just(600_000)], prop::bool::weighted(0.1))
             .prop_map(|(pick, bytes, urgent)| Step::Send { pick, bytes, urgent }),
         2 => any::<usize>().prop_map(|pick| Step::End { pick }),
@@ -67,13 +69,15 @@ fn step() -> impl Strategy<Value = Step> {
 impl World<'_> {
     fn take(&mut self, step: Step) {
         match step {
-            Step::Connect { last, window } => {
+            Step::Connect { last, window, header } => {
                 if self.region.header.sessions() < u64::from(CAPACITY) {
-                    self.kernel.client(([198, 51, 100, last], 9).into(), window);
+                    self.client(last, window, &header);
                 }
             }
             Step::Send { pick, bytes, urgent } => {
-                if let Some(fd) = self.pick(pick) {
+                if let Some(fd) = self.pick(pick)
+                    && !self.send_header(fd, bytes)
+                {
                     let start = self.kernel.sockets[&fd].sent_by_peer.len();
                     self.sequence = self.sequence.wrapping_add(37);
                     let seed = self.sequence;
@@ -139,7 +143,7 @@ impl World<'_> {
             let [client, server] = [0, 1].map(|side| &self.kernel.sockets[&session.socket(side)]);
             for (from, to) in [(client, server), (server, client)] {
                 if !from.peer_reset && !to.peer_reset {
-                    prop_assert_eq!(from.sent_by_peer.len(), to.written.len(), "{} sleeps", slot);
+                    prop_assert!(from.stream_in() == to.stream_out(), "{} sleeps", slot);
                     prop_assert_eq!(from.peer_fin, to.shut, "an end in {} is not passed on", slot);
                 }
                 prop_assert!(
@@ -156,7 +160,7 @@ impl World<'_> {
         for socket in self.kernel.sockets.values() {
             if let Some(mate) = socket.mate {
                 prop_assert!(
-                    self.kernel.sockets[&mate].sent_by_peer.starts_with(&socket.written),
+                    self.kernel.sockets[&mate].stream_in().starts_with(socket.stream_out()),
                     "bytes out are no prefix of bytes in"
                 );
             }
@@ -194,7 +198,7 @@ impl World<'_> {
             } else if !socket.peer_reset {
                 prop_assert_eq!(mate.closed, Some(End::Fin));
             }
-            prop_assert_eq!(mate.written.len(), socket.sent_by_peer.len(), "bytes are missing");
+            prop_assert!(mate.stream_out() == socket.stream_in(), "bytes are missing");
         }
         Ok(())
     }
@@ -240,10 +244,12 @@ proptest! {
         unix in prop::sample::subsequence(vec![1, 2, 3], 0..=3),
         exhausted in prop::collection::btree_set(1..=SOURCES, 0..3),
         unknown in prop::collection::btree_set(1..=SOURCES, 0..3),
+        (proxied, form) in headers(),
     ) {
         let mut memory = memory();
         let snapshot = splicing(policy, snapshot(u64::from(CAPACITY)));
         let snapshot = with_sources(SOURCES, on_unix(&unix, snapshot));
+        let snapshot = with_headers(&proxied, form, snapshot);
         let mut world = World::new(&mut memory, snapshot, answers);
         world.kernel.supply = supply;
         world.kernel.splice_refused = splice_refused;
@@ -253,6 +259,7 @@ proptest! {
             world.take(step);
             world.check_prefixes()?;
             world.check_sources()?;
+            world.check_headers()?;
         }
         world.settle();
         world.check_delivered()?;

@@ -1,6 +1,7 @@
 //! A shard, its kernel in memory, its region and the clock, for laws and scenes alike. It plays and
 //! checks nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(crate) struct World<'r> {
     pub(crate) now: Instant,
     pub(crate) sequence: u8,
     pub(crate) replayed: u64,
+    /// What clients have still to send of their PROXY headers.
+    pub(crate) unsent: BTreeMap<Fd, Vec<u8>>,
 }
 
 /// What the test reads of the region.
@@ -67,7 +70,9 @@ impl<'r> World<'r> {
             RegionView { header: place.header, gauges: place.gauges, counted: place.counted };
         let now = Instant::from_millis(1_000);
         let shard = Shard::new(place, Arc::new(snapshot.clone()), [(LISTENER, 0)], now);
-        let mut world = Self { kernel, shard, snapshot, region, now, sequence: 0, replayed: 0 };
+        let unsent = BTreeMap::new();
+        let mut world =
+            Self { kernel, shard, snapshot, region, now, sequence: 0, replayed: 0, unsent };
         world.turn();
         world
     }
@@ -96,6 +101,9 @@ impl<'r> World<'r> {
                     let socket = self.kernel.sockets.get_mut(&fd).unwrap();
                     socket.mate = Some(mate);
                     socket.relayed |= relayed;
+                    if fd == pair[1] {
+                        socket.preface = usize::from(session.header_sent.get());
+                    }
                 }
             }
         }

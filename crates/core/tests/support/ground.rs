@@ -9,10 +9,11 @@ use ringbolt_core::mapping::rendezvous::name_hash;
 use ringbolt_core::region::{Extent, Part, Region};
 use ringbolt_core::shard::Place;
 use ringbolt_core::snapshot::{Listener, Pool, Server, Snapshot, Source};
-use ringbolt_core::spec::{KeyPrefix, Splice};
+use ringbolt_core::spec::{KeyPrefix, Network, SendProxy, Splice};
 
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 pub(crate) const FIN: Duration = Duration::from_secs(5);
+pub(crate) const HEADER: Duration = Duration::from_secs(3);
 
 /// The place of the only worker of a new region in memory that is all zero.
 pub(crate) fn only_place(memory: &mut [u8], capacity: u32) -> Place<'_> {
@@ -45,6 +46,9 @@ pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
             shared: false,
             idle_timeout: Some(IDLE),
             fin_timeout: FIN,
+            accept_proxy: Vec::new(),
+            accept_proxy_only: false,
+            proxy_header_timeout: HEADER,
         }],
         pools: vec![Pool {
             name: "echo".into(),
@@ -53,6 +57,7 @@ pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
             key: KeyPrefix { v4: 32, v6: 64 },
             attempts: 2,
             connect_timeout: Duration::from_secs(1),
+            send_proxy: SendProxy::Off,
             splice: Splice::Auto,
             keepalive: None,
             servers: vec![server("ws1", 1), server("ws2", 2), server("ws3", 3)],
@@ -86,5 +91,13 @@ pub(crate) fn with_sources(count: u8, mut snapshot: Snapshot) -> Snapshot {
     if matches!(server.addr, Remote::Inet(_)) {
         server.sources = (1..=count).map(source).collect();
     }
+    snapshot
+}
+
+/// The same with PROXY headers from the clients 198.51.100.`sources`, and `form` towards servers.
+pub(crate) fn with_headers(sources: &[u8], form: SendProxy, mut snapshot: Snapshot) -> Snapshot {
+    let source = |last: &u8| Network { addr: [198, 51, 100, *last].into(), prefix: 32 };
+    snapshot.listeners[0].accept_proxy = sources.iter().map(source).collect();
+    snapshot.pools[0].send_proxy = form;
     snapshot
 }

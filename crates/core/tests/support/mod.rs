@@ -4,6 +4,7 @@
 //! It is not the simulator: no faults of the machine, no kills, no reordering within a socket.
 
 pub(crate) mod ground;
+pub(crate) mod heading;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -13,6 +14,7 @@ use std::time::Duration;
 use ringbolt_core::kernel::{Errno, Fd, Kernel, Readiness, Remote, Span};
 use ringbolt_core::limits::PIPE_BYTES;
 use ringbolt_core::pipes::Pipe;
+use ringbolt_core::proxy_header::Heading;
 use ringbolt_core::token::{Op, Token};
 
 /// How a connection ended, as its peer sees it.
@@ -64,6 +66,8 @@ pub(crate) struct Socket {
     pub(crate) sent_by_peer: Vec<u8>,
     /// How much of it was read.
     pub(crate) read: usize,
+    /// How much of it was a PROXY header.
+    pub(crate) heading: usize,
     /// Where an urgent mark stands, in bytes sent by the peer. A UNIX socket has none; there it is
     /// where a read stops once and says nothing of it.
     urgent: Option<usize>,
@@ -72,6 +76,8 @@ pub(crate) struct Socket {
     error_taken: bool,
     /// Everything we have written, and how much of it the peer has taken.
     pub(crate) written: Vec<u8>,
+    /// How much of it is a PROXY header.
+    pub(crate) preface: usize,
     pub(crate) taken: usize,
     window: usize,
     no_space: bool,
@@ -103,6 +109,16 @@ impl Socket {
         bits
     }
 
+    /// What the peer has sent of the session's stream.
+    pub(crate) fn stream_in(&self) -> &[u8] {
+        &self.sent_by_peer[self.heading..]
+    }
+
+    /// What we have written of the session's stream.
+    pub(crate) fn stream_out(&self) -> &[u8] {
+        self.written.get(self.preface..).unwrap_or_default()
+    }
+
     fn room(&self) -> usize {
         self.window - (self.written.len() - self.taken)
     }
@@ -120,7 +136,7 @@ pub(crate) struct MemoryKernel {
     queue: VecDeque<Fd>,
     connects: Vec<(Fd, Token)>,
     pub(crate) answers: BTreeMap<SocketAddr, Answer>,
-    peers: BTreeMap<Fd, SocketAddr>,
+    pub(crate) peers: BTreeMap<Fd, SocketAddr>,
     /// Sockets that a FIN was sent to and whose mate was not known.
     unjudged: Vec<Fd>,
     /// Sources that have no port left.
@@ -165,6 +181,9 @@ pub(crate) enum Call {
 }
 
 pub(crate) const LISTENER: Fd = 3;
+
+/// What clients connect to.
+pub(crate) const LOCAL: ([u8; 4], u16) = ([192, 0, 2, 100], 8765);
 
 impl MemoryKernel {
     pub(crate) fn new() -> Self {
@@ -340,9 +359,10 @@ impl MemoryKernel {
             };
             let (source, socket) = (&self.sockets[&mate], &self.sockets[&fd]);
             assert!(source.peer_fin, "a FIN for {fd} that nobody sent");
-            let sent = &source.sent_by_peer;
-            assert_eq!(source.read, sent.len(), "a FIN before the last byte was read");
-            assert!(socket.peer_reset || socket.written == *sent, "a FIN before the last byte");
+            let unread = source.sent_by_peer.len() - source.read;
+            assert_eq!(unread, 0, "a FIN before the last byte was read");
+            let delivered = socket.stream_out() == source.stream_in();
+            assert!(socket.peer_reset || delivered, "a FIN before the last byte");
         }
     }
 
@@ -467,6 +487,26 @@ impl Kernel for MemoryKernel {
             return Err(Errno(107));
         }
         Ok(self.peers[&fd])
+    }
+
+    fn local(&mut self, fd: Fd) -> Result<SocketAddr, Errno> {
+        self.socket(fd);
+        Ok(LOCAL.into())
+    }
+
+    fn heading(&mut self, fd: Fd) -> Result<Heading, Errno> {
+        self.tell(Call::Receive(fd));
+        let socket = self.socket(fd);
+        let unread = &socket.sent_by_peer[socket.read..];
+        if unread.is_empty() && socket.peer_reset && !socket.peer_fin && !socket.error_taken {
+            socket.error_taken = true;
+            return Err(Errno::CONNECTION_RESET);
+        }
+        let found = heading::parse(unread);
+        if let Heading::Whole { length, .. } = found {
+            socket.heading = length;
+        }
+        Ok(found)
     }
 
     fn open(
