@@ -52,7 +52,7 @@ impl Haproxy {
 }
 
 /// HAProxy, which Debian keeps out of a user's search path.
-pub(crate) fn haproxy() -> &'static Path {
+pub fn haproxy() -> &'static Path {
     let debian = Path::new("/usr/sbin/haproxy");
     if debian.is_file() { debian } else { Path::new("haproxy") }
 }

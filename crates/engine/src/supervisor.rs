@@ -457,6 +457,10 @@ impl<'a> Supervisor<'a> {
         let mut live = BTreeSet::new();
         for bytes in &mut region.parts {
             let Ok(part) = Part::view(bytes, self.extent.capacity) else { continue };
+            if let Some((slot, ..)) = part.journal.in_hand() {
+                // It may be what the engine died of, so the next one must not meet it again.
+                let _ = close(part.sessions[slot as usize].socket(Side::Client as usize));
+            }
             for (_, session) in part.live() {
                 if session.phase() != Some(Phase::Closing) {
                     live.insert(session.socket(Side::Client as usize));

@@ -47,6 +47,12 @@ mod path;
 mod pipes;
 /// Supervisor, engine and workers, as the kernel sees them.
 mod processes;
+/// PROXY headers from clients.
+mod proxy_in;
+/// PROXY headers to servers.
+mod proxy_out;
+/// PROXY headers from and to HAProxy and nginx.
+mod proxy_programs;
 /// HTTP for machines: what is served, to whom, and that nobody is harmed by it.
 mod readiness;
 /// A session of Redis.
