@@ -47,9 +47,8 @@ fn text(input: &[u8]) -> Heading {
     };
     let length = end + LINE_END.len();
     let line = &input[..length];
-    match line.strip_prefix(TEXT_UNKNOWN) {
-        Some([b' ' | b'\r', ..]) => return Heading::Whole { length, ends: None },
-        Some(_) | None => {}
+    if let Some([b' ' | b'\r', ..]) = line.strip_prefix(TEXT_UNKNOWN) {
+        return Heading::Whole { length, ends: None };
     }
     // A sign is part of a number for the parser, and of none for the specification.
     if line.contains(&b'+') {

@@ -249,3 +249,26 @@ fn a_header_is_sent_to_the_server_that_is_reached() {
         }
     }
 }
+
+#[test]
+fn a_header_that_is_taken_in_pieces_stays_ahead_of_the_stream() {
+    for form in [SendProxy::V1, SendProxy::V2] {
+        for policy in [Splice::Off, Splice::Always] {
+            let snapshot = snapshot(u64::from(CAPACITY));
+            let snapshot = with_headers(&[SOURCE], form, splicing(policy, snapshot));
+            let (mut world, client, _) = one_session_of(snapshot, ALL);
+            world.kernel.server_window = Some(3);
+            world.kernel.peer_sends(client, &[&heading(9, 1)[..], b"hello"].concat(), false);
+            run(&mut world);
+            let (_, session) = world.shard.sessions().next().unwrap();
+            let server = session.socket(1);
+            assert_eq!(world.kernel.sockets[&server].written.len(), 3);
+            assert_eq!(session.received[0].get(), 0, "nothing is read while it waits");
+            world.settle();
+            let header = world.header_of(client).expect("one is due");
+            let expected = [header.as_bytes(), b"hello"].concat();
+            assert_eq!(world.kernel.sockets[&server].written, expected);
+            assert_eq!(usize::from(session.header_sent.get()), header.as_bytes().len());
+        }
+    }
+}

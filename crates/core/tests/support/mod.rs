@@ -144,6 +144,8 @@ pub(crate) struct MemoryKernel {
     /// Sources that the machine does not have.
     pub(crate) unknown: BTreeSet<IpAddr>,
     pub(crate) open_fails: bool,
+    /// What every server takes at most, when that is little.
+    pub(crate) server_window: Option<usize>,
     pub(crate) listener_closed: bool,
     pub(crate) wakes: usize,
     pub(crate) accept_fails: bool,
@@ -523,7 +525,7 @@ impl Kernel for MemoryKernel {
         }
         // Some servers take more in one go than a turn may move.
         let window = if self.next_fd % 3 == 0 { 1 << 20 } else { 40_000 };
-        let fd = self.create(window, address(to));
+        let fd = self.create(self.server_window.unwrap_or(window), address(to));
         let socket = self.socket(fd);
         (socket.unix, socket.from) = (matches!(to, Remote::Unix(_)), from);
         Ok(fd)
