@@ -66,7 +66,7 @@ impl World<'_> {
         let own = Ends { client: self.kernel.peers[&client], destination: LOCAL.into() };
         let ends = match parse(&socket.sent_by_peer[..socket.heading]) {
             Heading::Whole { ends: Some(ends), .. } => ends,
-            _ => own,
+            Heading::Incomplete | Heading::Malformed | Heading::Whole { ends: None, .. } => own,
         };
         ProxyHeader::of(self.snapshot.pools[0].send_proxy, ends)
     }
