@@ -86,7 +86,7 @@ impl ProxyHeader {
             }
             (from, to) => write!(header, "PROXY TCP6 {from} {to} {client} {destination}\r\n"),
         };
-        written.expect("the longest has 107 bytes");
+        written.expect("the longest has 104 bytes");
         header
     }
 
