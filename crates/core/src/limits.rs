@@ -51,6 +51,9 @@ pub const PIPE_BYTES_LEAST: usize = 64 * 1024;
 /// Bytes of a PROXY header in its text form, line end included (section 2.1 of its specification).
 pub const PROXY_V1_BYTES_MAX: usize = 107;
 
+/// Bytes of the place in which a PROXY header waits for its server: those of the text form, rounded up.
+pub const PROXY_HEADER_PLACE: usize = 128;
+
 /// Bytes of a PROXY header in either form. The binary one may have 64 KiB, of which its specification
 /// asks a receiver to take 536 (section 2.2); certificates and the like among its extensions fit.
 pub const PROXY_HEADER_BYTES_MAX: usize = 4096;
@@ -92,6 +95,7 @@ const _: () = assert!(
     (HTTP_CONNECTIONS_MAX + ADMIN_CONNECTIONS_MAX + 16) as u64 <= CONTROL_DESCRIPTORS,
     "16: the listening sockets of both, and what the runtime needs"
 );
+const _: () = assert!(PROXY_V1_BYTES_MAX <= PROXY_HEADER_PLACE, "and the binary form is shorter");
 const _: () = assert!(PROXY_HEADER_BYTES_MAX <= BLOCK, "it is read into the hot buffer");
 const _: () = assert!(BLOCK <= u16::MAX as usize, "a spill's offset and length are 16 bits");
 const _: () = assert!(

@@ -111,8 +111,8 @@ pub struct Session {
     /// Bytes of a PROXY header taken off the client's stream; written, with the client that the header
     /// names, before they are taken, so the kernel's count says whether they were.
     pub header_read: Cell<u16>,
-    /// Bytes of a PROXY header put before the server's stream; written before they wait in the spill
-    /// block, and so before the connect.
+    /// Bytes of a PROXY header put before the server's stream; written before they wait in their
+    /// place, and so before the connect.
     pub header_sent: Cell<u16>,
     /// When it was accepted, in nanoseconds.
     pub accepted_at: Cell<u64>,
@@ -156,6 +156,9 @@ impl Flags {
     pub const SHUT: Self = Self(1 << 4);
     /// The sink of the direction takes no more bytes.
     pub const FAILED: Self = Self(1 << 6);
+    /// What waits for the sink of the direction is a PROXY header, in the slot's place for one and not in
+    /// the spill block. Only towards a server.
+    pub const HEADER: Self = Self(1 << 8);
     /// The client's side is MPTCP.
     pub const MPTCP: Self = Self(1 << 16);
     /// The server's side is a UNIX socket, of which the kernel keeps no counts.
@@ -202,6 +205,11 @@ impl Session {
         self.flags.set(self.flags.get() | flag.of(direction));
     }
 
+    /// Takes a fact back.
+    pub fn unmark(&self, flag: Flags, direction: DirectionId) {
+        self.flags.set(self.flags.get() & !flag.of(direction));
+    }
+
     /// Whether the server's side is a UNIX socket.
     pub fn is_unix(&self) -> bool {
         self.flags.get() & Flags::UNIX.0 != 0
@@ -223,13 +231,13 @@ impl Session {
         self.source.set(place.map_or(0, |place| place + 1));
     }
 
-    /// Offset and length of what waits in a direction's spill block.
+    /// Offset and length of what waits in a direction's spill block, or in the place for a PROXY header.
     pub fn spill(&self, direction: DirectionId) -> (usize, usize) {
         let word = self.spills[direction as usize].load(Ordering::Acquire);
         ((word & 0xffff) as usize, (word >> 16) as usize)
     }
 
-    /// Writes down what waits in a direction's spill block.
+    /// Writes down what waits there.
     pub fn set_spill(&self, direction: DirectionId, offset: usize, length: usize) {
         debug_assert!(offset + length <= BLOCK);
         let word = offset as u32 | (length as u32) << 16;

@@ -2,7 +2,7 @@
 //! mapped, and how it is divided. Not here: where the bytes come from, and what the numbers mean.
 //!
 //! ```text
-//! header | gauges | per worker: statistics | journal, records, hot buffer, spill blocks
+//! header | gauges | per worker: statistics | journal, records, PROXY headers, hot buffer, spill blocks
 //! ```
 
 use alloc::vec::Vec;
@@ -13,7 +13,7 @@ use core::sync::atomic::Ordering;
 use zerocopy::FromBytes;
 
 use crate::header::Header;
-use crate::limits::{BLOCK, NAMES_MAX, SERVERS_MAX, SESSIONS_MAX, SOURCES_MAX};
+use crate::limits::{BLOCK, NAMES_MAX, PROXY_HEADER_PLACE, SERVERS_MAX, SESSIONS_MAX, SOURCES_MAX};
 use crate::record::{Journal, Session};
 use crate::session::{DirectionId, Phase};
 use crate::stats::{ListenerStats, ServerStats, SessionGauge, WorkerStats};
@@ -32,6 +32,8 @@ pub struct Part<'r> {
     pub journal: &'r Journal,
     /// The records, one a slot.
     pub sessions: &'r [Session],
+    /// A place for a PROXY header a slot.
+    headers: &'r [Cell<u8>],
     /// The buffer of copied reads, one block.
     pub hot: &'r [Cell<u8>],
     /// Two blocks a slot.
@@ -47,6 +49,7 @@ impl<'r> Part<'r> {
         }
         let (head, rest) = bytes.split_at_mut(PAGE);
         let (records, rest) = rest.split_at_mut(page_align(capacity * size_of::<Session>()));
+        let (headers, rest) = rest.split_at_mut(page_align(capacity * PROXY_HEADER_PLACE));
         let (hot, spills) = rest.split_at_mut(BLOCK);
         let (journal, _) = Journal::mut_from_prefix(head).map_err(|_| Refused::TooSmall)?;
         let (sessions, _) = <[Session]>::mut_from_prefix_with_elems(records, capacity)
@@ -54,9 +57,15 @@ impl<'r> Part<'r> {
         Ok(Self {
             journal,
             sessions,
+            headers: Cell::from_mut(headers).as_slice_of_cells(),
             hot: Cell::from_mut(hot).as_slice_of_cells(),
             spills: Cell::from_mut(spills).as_slice_of_cells(),
         })
+    }
+
+    /// The place of a slot in which the PROXY header for its server waits.
+    pub fn header(&self, slot: u32) -> &'r [Cell<u8>] {
+        &self.headers[slot as usize * PROXY_HEADER_PLACE..][..PROXY_HEADER_PLACE]
     }
 
     /// The spill block of a direction of a slot.
@@ -104,6 +113,7 @@ impl Extent {
 
     fn part(self) -> usize {
         PAGE + page_align(self.capacity as usize * size_of::<Session>())
+            + page_align(self.capacity as usize * PROXY_HEADER_PLACE)
             + BLOCK
             + self.capacity as usize * 2 * BLOCK
     }

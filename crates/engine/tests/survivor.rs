@@ -258,10 +258,12 @@ fn examine_bytes(part: &Part<'_>, slot: u32, session: &Session, id: DirectionId,
     }
 }
 
-/// What waits in a direction's spill block.
+/// What waits in a direction's spill block, or in the place for a header.
 fn spilled(part: &Part<'_>, slot: u32, id: DirectionId) -> Vec<u8> {
     let (offset, length) = part.sessions[slot as usize].spill(id);
-    part.spill(slot, id)[offset..][..length].iter().map(Cell::get).collect()
+    let header = part.sessions[slot as usize].is(Flags::HEADER, id);
+    let block = if header { part.header(slot) } else { part.spill(slot, id) };
+    block[offset..][..length].iter().map(Cell::get).collect()
 }
 
 /// What the server gets before the question.

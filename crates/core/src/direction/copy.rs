@@ -9,15 +9,22 @@ use crate::limits::BLOCK;
 use crate::record::Flags;
 
 impl Direction<'_, '_> {
-    /// Sends what waits in the spill block.
+    /// Sends what waits in the spill block, or in the place for a PROXY header.
     pub(super) fn deliver_spill(&self, kernel: &mut impl Kernel, turn: &mut Turn<'_>) {
         let (offset, length) = self.session.spill(self.id);
         if length == 0 {
             return;
         }
-        let waiting = &self.part.spill(self.slot, self.id)[offset..][..length];
-        let sent = self.send(kernel, turn, waiting);
+        let block = if self.is(Flags::HEADER) {
+            self.part.header(self.slot)
+        } else {
+            self.part.spill(self.slot, self.id)
+        };
+        let sent = self.send(kernel, turn, &block[offset..][..length]);
         self.session.set_spill(self.id, offset + sent, length - sent);
+        if sent == length {
+            self.session.unmark(Flags::HEADER, self.id);
+        }
         if self.is(Flags::FAILED) {
             self.session.set_spill(self.id, 0, 0);
         }

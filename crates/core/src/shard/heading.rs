@@ -8,7 +8,7 @@ use crate::close::Cause;
 use crate::kernel::{Errno, Kernel};
 use crate::key::address_bytes;
 use crate::proxy_header::{Ends, Heading, ProxyHeader};
-use crate::record::Session;
+use crate::record::{Flags, Session};
 use crate::session::{DirectionId, Phase, Side};
 use crate::shard::Shard;
 use crate::spec::SendProxy;
@@ -84,10 +84,10 @@ impl Shard<'_> {
         found
     }
 
-    /// Puts a header before the stream to the server. It waits in that direction's spill block, from
-    /// which it goes out first, to the server that is reached in the end.
+    /// Puts a header before the stream to the server. It waits in its place as if it had been spilled,
+    /// so it goes out first, to the server that is reached in the end.
     fn put_header<K: Kernel>(
-        &mut self,
+        &self,
         kernel: &mut K,
         slot: u32,
         form: SendProxy,
@@ -103,10 +103,10 @@ impl Shard<'_> {
         };
         let Some(header) = header else { return };
         let bytes = header.as_bytes();
-        let block = self.place.part.spill(slot, DirectionId::ToServer);
-        block.iter().zip(bytes).for_each(|(place, byte)| place.set(*byte));
+        let place = self.place.part.header(slot);
+        place.iter().zip(bytes).for_each(|(place, byte)| place.set(*byte));
         session.header_sent.set(bytes.len() as u16);
+        session.mark(Flags::HEADER, DirectionId::ToServer);
         session.set_spill(DirectionId::ToServer, 0, bytes.len());
-        self.slots[slot as usize].spilled = true;
     }
 }
