@@ -96,9 +96,12 @@ pub fn ignores(pid: u32, signal: Signal) -> bool {
     mask & (1 << (signal as i32 - 1)) != 0
 }
 
-/// Whether a process is gone, or only waits for its parent to notice.
+/// Whether a process is gone, or only waits for its parent to notice. One whose first thread has ended
+/// and others have not still has its descriptors.
 pub fn ended(pid: u32) -> bool {
-    stat(pid).is_none_or(|fields| matches!(fields[0].as_str(), "Z" | "X"))
+    const THREADS: usize = 17; // counted as in `stat`
+    let last = |fields: &[String]| matches!(fields[THREADS].as_str(), "0" | "1");
+    stat(pid).is_none_or(|fields| matches!(fields[0].as_str(), "Z" | "X") && last(&fields))
 }
 
 /// Whether a process is stopped by a signal.
