@@ -33,7 +33,6 @@ use When::{Begins, Is, IsNot, True, Written};
 const DANGEROUS: &[(&str, When, &str)] = &[
     ("global.user", Written, "the engine would keep the rights it was started with"),
     ("global.group", Written, "the engine would keep the rights it was started with"),
-    ("listener.*.max_per_source", IsNot("off"), "one client could take every session"),
     ("pool.*.balance", Begins("haproxy-"), "another mapping would move clients"),
     ("pool.*.balance", Begins("nginx-"), "another mapping would move clients"),
 ];
@@ -41,11 +40,9 @@ const DANGEROUS: &[(&str, When, &str)] = &[
 /// What is only a warning: without it there is less, and nothing worse.
 const WITHOUT_EFFECT: &[(&str, When)] = &[
     ("global.log", Is("tcplog")),
-    ("listener.*.max_sessions", Written),
     ("listener.*.mptcp", True),
     ("pool.*.fail_open", True),
     ("pool.*.health.kind", IsNot("off")),
-    ("pool.*.server.max_sessions", Written),
 ];
 
 /// Reports every use of a key that is not built yet.
@@ -155,16 +152,15 @@ mod tests {
         let (refused, warned) = reported(
             "[global]\nuser = \"u\"\ngroup = \"g\"\n\
              log = \"tcplog\"\n\
-             [listener.l]\nbind = [\"[::]:1\", \"fd@3\"]\nmax_per_source = 3\nmax_sessions = 1\nmptcp = true\n\
+             [listener.l]\nbind = [\"[::]:1\", \"fd@3\"]\nmptcp = true\n\
              [pool.h]\nbalance = \"haproxy-source\"\n\
              fail_open = true\nhealth = { kind = \"tcp\" }\n\
-             [[pool.h.server]]\naddr = \"unix:/a\"\nsource = [\"::1\"]\nmax_sessions = 1\n\
+             [[pool.h.server]]\naddr = \"unix:/a\"\nsource = [\"::1\"]\n\
              [pool.n]\nbalance = \"nginx-hash\"\nserver = []\n",
         );
         assert_eq!(refused.len(), DANGEROUS.len(), "{refused:?}");
         assert_eq!(warned.len(), WITHOUT_EFFECT.len(), "{warned:?}");
         assert!(refused.contains(&"global.user = \"u\" is not available yet".to_owned()));
-        assert!(refused.contains(&"listener.l.max_per_source is not available yet".to_owned()));
     }
 
     /// Goal: values that ask for nothing are not reported. Method: all of them written out.
@@ -172,7 +168,7 @@ mod tests {
     fn defaults_that_ask_for_nothing_are_not_reported() {
         let (refused, warned) = reported(
             "[global]\nlog = \"json\"\nworkers = 2\nadmin = \"/a\"\nhttp = \"[::1]:1\"\n\
-             [listener.l]\nbind = \"[::]:1\"\nmax_per_source = \"off\"\nmptcp = false\n\
+             [listener.l]\nbind = \"[::]:1\"\nmptcp = false\n\
              [pool.h]\nbalance = \"source\"\nsplice = \"always\"\n\
              fail_open = false\nhealth = { kind = \"off\" }\n\
              [[pool.h.server]]\naddr = \"[::1]:1\"\nsource = []\n",

@@ -23,7 +23,7 @@ pub enum Cause {
     ConnectTimeout = 6,
     /// The pool has no server that takes new sessions.
     NoServer = 7,
-    /// We had no descriptor, port or memory for the server's side.
+    /// The server's side could not be had, for a reason of this machine's that has no name below.
     LocalFault = 8,
     /// The client left while its server was being connected to.
     ClientLeft = 9,
@@ -37,11 +37,19 @@ pub enum Cause {
     ProxyHeaderCut = 13,
     /// It came from no source of PROXY headers, by a listener that takes no others.
     NoProxy = 14,
+    /// The client's key had all the sessions that its listener gives one.
+    SourceLimit = 15,
+    /// Every server that takes new sessions had all it may have.
+    ServersFull = 16,
+    /// It waited for a descriptor, or memory, for the server's side, for the whole connect timeout.
+    Shortage = 17,
+    /// No source of the servers that were tried had a port left.
+    NoPort = 18,
 }
 
 impl Cause {
     /// Number of causes.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 19;
 
     /// Every cause, with its name in metrics and logs and HAProxy's two letters (who, and in which
     /// phase).
@@ -61,6 +69,10 @@ impl Cause {
         (Self::ProxyHeaderTimeout, "proxy-header-timeout", "cR"),
         (Self::ProxyHeaderCut, "proxy-header-cut", "CR"),
         (Self::NoProxy, "no-proxy", "PR"),
+        (Self::SourceLimit, "source-limit", "PR"),
+        (Self::ServersFull, "servers-full", "PC"),
+        (Self::Shortage, "shortage", "RC"),
+        (Self::NoPort, "no-port", "RC"),
     ];
 
     /// The name in metrics and logs.

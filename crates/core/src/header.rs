@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
-use crate::limits::WORKERS_MAX;
+use crate::gauge::SessionGauge;
 
 /// What the supervisor wants of the engine; it outlives an engine, so a drain goes on after a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,17 +32,14 @@ pub struct Header {
     epoch: AtomicU64,
     command: AtomicU32,
     _spare: [u32; 7],
-    /// Live sessions over all workers; alone on its line, because every worker writes it.
-    sessions: AtomicU64,
-    _line: [u64; 7],
-    /// Workers that wait for the number above to fall, one bit each.
-    waiting: [AtomicU64; WORKERS_MAX / 64],
+    /// Live sessions over all workers.
+    pub total: SessionGauge,
     /// Sessions lost because an engine died.
     lost: AtomicU64,
     /// Configurations accepted so far. Written when the last of them is kept, so that who starts the
     /// next engine finds it.
     accepted: AtomicU64,
-    _rest: [u64; 2],
+    _rest: [u64; 6],
 }
 
 impl fmt::Debug for Header {
@@ -71,46 +68,6 @@ impl Header {
         self.command.store(command as u32, Ordering::Release);
     }
 
-    /// Live sessions over all workers.
-    pub fn sessions(&self) -> u64 {
-        self.sessions.load(Ordering::Relaxed)
-    }
-
-    /// Takes a place for one more session while there are fewer than `max`.
-    pub fn reserve(&self, max: u64) -> bool {
-        let taken = self.sessions.fetch_add(1, Ordering::SeqCst);
-        if taken >= max {
-            self.sessions.fetch_sub(1, Ordering::SeqCst);
-        }
-        taken < max
-    }
-
-    /// Counts a session that was accepted without a reservation.
-    pub fn add_session(&self) {
-        self.sessions.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Gives a place back, and calls `wake` for each worker that waits for one.
-    pub fn free(&self, mut wake: impl FnMut(usize)) {
-        self.sessions.fetch_sub(1, Ordering::SeqCst);
-        for (word, bits) in self.waiting.iter().enumerate() {
-            if bits.load(Ordering::SeqCst) == 0 {
-                continue;
-            }
-            let mut workers = bits.swap(0, Ordering::SeqCst);
-            while workers != 0 {
-                wake(word * 64 + workers.trailing_zeros() as usize);
-                workers &= workers - 1;
-            }
-        }
-    }
-
-    /// Says that a worker waits for a place. It must look once more after this, since a place may
-    /// have been given back before the word was out.
-    pub fn wait_for_place(&self, worker: usize) {
-        self.waiting[worker / 64].fetch_or(1 << (worker % 64), Ordering::SeqCst);
-    }
-
     /// Sessions that were lost because an engine died.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
@@ -134,7 +91,6 @@ impl Header {
     /// Sets what depends on the number of live sessions right before an engine begins.
     pub fn begin_epoch(&self, sessions: u64) {
         self.epoch.fetch_add(1, Ordering::Relaxed);
-        self.sessions.store(sessions, Ordering::SeqCst);
-        self.waiting.iter().for_each(|bits| bits.store(0, Ordering::SeqCst));
+        self.total.restart(sessions);
     }
 }

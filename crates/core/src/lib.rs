@@ -7,12 +7,15 @@
 
 extern crate alloc;
 
+mod back_off;
 pub mod change;
 pub mod close;
 mod direction;
+pub mod gauge;
 pub mod header;
 pub mod kernel;
 pub mod key;
+pub mod keys;
 pub mod limits;
 mod listener;
 pub mod mapping;
@@ -23,6 +26,7 @@ pub mod region;
 pub mod roster;
 pub mod session;
 pub mod shard;
+pub mod shortage;
 mod slab;
 pub mod snapshot;
 pub mod spec;

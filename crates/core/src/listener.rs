@@ -7,15 +7,10 @@
 //! reserved for an accept that merely waits would be missing elsewhere: with two workers and five
 //! places, four sessions on one worker would be all.)
 
-use core::time::Duration;
-
+use crate::back_off::BackOff;
 use crate::kernel::{Errno, Fd};
 use crate::limits::COMPLETION_ENTRIES;
-use crate::time::Instant;
 use crate::token::{Op, Token};
-
-const BACK_OFF_FIRST: Duration = Duration::from_millis(10);
-const BACK_OFF_STEPS: u32 = 7; // 10 ms · 2^7 = 1.28 s
 
 /// How connections are being taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +37,8 @@ pub(crate) struct Door {
     pub(crate) leaving: bool,
     /// Connections may wait (known only while polling).
     pub(crate) ready: bool,
-    /// After a shortage: not before this.
-    pub(crate) retry_at: Option<Instant>,
-    shortages: u32,
+    /// After an accept that failed, other than for a shortage.
+    pub(crate) back_off: BackOff,
 }
 
 impl Door {
@@ -56,8 +50,7 @@ impl Door {
             taking: Taking::Paused,
             leaving: false,
             ready: false,
-            retry_at: None,
-            shortages: 0,
+            back_off: BackOff::default(),
         }
     }
 
@@ -66,27 +59,17 @@ impl Door {
         Token { op, slot: self.socket as u32, generation: self.generation }
     }
 
-    /// Descriptors or memory ran out: later, and later still if it happens again.
-    pub(crate) fn back_off(&mut self, now: Instant) {
-        self.retry_at = Some(now + BACK_OFF_FIRST * (1 << self.shortages.min(BACK_OFF_STEPS)));
-        self.shortages += 1;
-    }
-
     /// Serves what waits, and then closes.
     pub(crate) fn leave(&mut self) {
         self.leaving = true;
         self.ready = true;
     }
-
-    /// A connection came through.
-    pub(crate) fn recover(&mut self) {
-        self.shortages = 0;
-    }
 }
 
-/// How to take connections while `free` more sessions are allowed over all of `workers`, each with
-/// so many `doors`, from a socket of one's own or one `shared` by all. Going back to multishot needs
-/// twice the room that leaving it does, so that it is not left again at once.
+/// How to take connections while `free` more sessions are allowed over all of `workers`, by the total or
+/// by the listener's own limit, each worker with so many `doors`, from a socket of one's own or one
+/// `shared` by all. Going back to multishot needs twice the room that leaving it does, so that it is not
+/// left again at once.
 pub(crate) fn manner(now: Taking, free: u64, workers: usize, doors: usize, shared: bool) -> Taking {
     // Of several multishot accepts on one socket the kernel always wakes the one that was there first,
     // so one worker would have every session. A poll wakes all of them, and who is idle comes first.
@@ -97,13 +80,6 @@ pub(crate) fn manner(now: Taking, free: u64, workers: usize, doors: usize, share
     let headroom = workers as u64 * (u64::from(COMPLETION_ENTRIES) + doors as u64);
     let enough = if now == Taking::Polling { 2 * headroom } else { headroom };
     if free >= enough { Taking::Accepting } else { Taking::Polling }
-}
-
-/// Whether descriptors or memory have run out, which passes when others end.
-pub(crate) fn is_shortage(errno: Errno) -> bool {
-    const NO_MEMORY: i32 = 12;
-    const NO_BUFFERS: i32 = 105;
-    matches!(errno, Errno::MFILE | Errno::NFILE | Errno(NO_MEMORY | NO_BUFFERS))
 }
 
 /// Whether an accept failed for the sake of one connection only, so that the next may succeed.

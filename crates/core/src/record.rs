@@ -163,6 +163,10 @@ impl Flags {
     pub const MPTCP: Self = Self(1 << 16);
     /// The server's side is a UNIX socket, of which the kernel keeps no counts.
     pub const UNIX: Self = Self(1 << 17);
+    /// It has a place in its server's gauge.
+    pub const AT_SERVER: Self = Self(1 << 18);
+    /// It is counted among its key's sessions.
+    pub const KEYED: Self = Self(1 << 19);
 
     fn of(self, direction: DirectionId) -> u32 {
         self.0 << direction as u32
@@ -210,15 +214,21 @@ impl Session {
         self.flags.set(self.flags.get() & !flag.of(direction));
     }
 
-    /// Whether the server's side is a UNIX socket.
-    pub fn is_unix(&self) -> bool {
-        self.flags.get() & Flags::UNIX.0 != 0
+    /// Whether a fact about the whole session is written down.
+    pub fn has(&self, flag: Flags) -> bool {
+        self.flags.get() & flag.0 != 0
     }
 
-    /// Writes down whether the server's side is a UNIX socket; before the socket is named.
-    pub fn set_unix(&self, unix: bool) {
-        let others = self.flags.get() & !Flags::UNIX.0;
-        self.flags.set(if unix { others | Flags::UNIX.0 } else { others });
+    /// Whether the server's side is a UNIX socket.
+    pub fn is_unix(&self) -> bool {
+        self.has(Flags::UNIX)
+    }
+
+    /// Writes down whether a fact about the whole session is so. Of [`Flags::UNIX`]: before the socket
+    /// is named. Of what is counted in the region: before it is counted, and after it was given back.
+    pub fn note(&self, flag: Flags, is_so: bool) {
+        let others = self.flags.get() & !flag.0;
+        self.flags.set(if is_so { others | flag.0 } else { others });
     }
 
     /// Place of the source that the server's side is bound to.

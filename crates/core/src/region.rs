@@ -2,7 +2,8 @@
 //! mapped, and how it is divided. Not here: where the bytes come from, and what the numbers mean.
 //!
 //! ```text
-//! header | gauges | per worker: statistics | journal, records, PROXY headers, hot buffer, spill blocks
+//! header | gauges | keys
+//!        | per worker: statistics | journal, records, PROXY headers, hot buffer, spill blocks
 //! ```
 
 use alloc::vec::Vec;
@@ -12,16 +13,18 @@ use core::sync::atomic::Ordering;
 
 use zerocopy::FromBytes;
 
+use crate::gauge::SessionGauge;
 use crate::header::Header;
+use crate::keys::Keys;
 use crate::limits::{BLOCK, NAMES_MAX, PROXY_HEADER_PLACE, SERVERS_MAX, SESSIONS_MAX, SOURCES_MAX};
 use crate::record::{Journal, Session};
 use crate::session::{DirectionId, Phase};
-use crate::stats::{ListenerStats, ServerStats, SessionGauge, WorkerStats};
+use crate::stats::{ListenerStats, ServerStats, WorkerStats};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"RINGBOLT");
 
 /// The layout of the region. A change of any field's place or meaning raises it.
-pub const LAYOUT: u32 = 5;
+pub const LAYOUT: u32 = 6;
 
 const PAGE: usize = 4096;
 
@@ -108,7 +111,11 @@ pub struct Extent {
 impl Extent {
     /// Bytes of the whole region. Nearly all are holes until they are used.
     pub fn bytes(self) -> usize {
-        HEAD + GAUGES + self.workers * (STATS + self.part())
+        HEAD + GAUGES + self.keys() + self.workers * (STATS + self.part())
+    }
+
+    fn keys(self) -> usize {
+        page_align(Keys::bytes(self.capacity))
     }
 
     fn part(self) -> usize {
@@ -143,13 +150,16 @@ pub struct Gauges<'r> {
     pub pools: &'r [SessionGauge],
     /// By server and the address that it is connected to from.
     pub sources: &'r [SessionGauge],
+    /// By listener and key, of those listeners that set a limit to that.
+    pub keys: Keys<'r>,
 }
 
 impl Gauges<'_> {
     /// No session is live; only between two engines.
     pub fn clear(&self) {
         let all = self.servers.iter().chain(self.listeners).chain(self.pools).chain(self.sources);
-        all.for_each(SessionGauge::clear);
+        all.for_each(|gauge| gauge.restart(0));
+        self.keys.clear();
     }
 }
 
@@ -203,12 +213,15 @@ impl<'r> Region<'r> {
         }
         let (head, rest) = bytes.split_at_mut(HEAD);
         let (header, _) = Header::mut_from_prefix(head).map_err(|_| Refused::TooSmall)?;
-        let (gauges, mut rest) = rest.split_at_mut(GAUGES);
+        let (gauges, rest) = rest.split_at_mut(GAUGES);
+        let (keys, mut rest) = rest.split_at_mut(extent.keys());
+        let (keys, _) = keys.split_at_mut(Keys::bytes(extent.capacity));
+        let keys = Keys::view(keys).ok_or(Refused::TooSmall)?;
         let gauges = <[SessionGauge]>::mut_from_bytes(gauges).map_err(|_| Refused::TooSmall)?;
         let (servers, names) = gauges.split_at_mut(SERVERS_MAX);
         let (listeners, names) = names.split_at_mut(NAMES_MAX);
         let (pools, sources) = names.split_at_mut(NAMES_MAX);
-        let gauges = Gauges { servers, listeners, pools, sources };
+        let gauges = Gauges { servers, listeners, pools, sources, keys };
         let mut stats = Vec::with_capacity(extent.workers);
         let mut parts = Vec::with_capacity(extent.workers);
         for _ in 0..extent.workers {

@@ -171,6 +171,12 @@ pub(crate) struct Slot {
     pub(crate) sources_tried: u8,
     /// How the running connect attempt ended.
     pub(crate) connect_result: i32,
+    /// It waits for a socket.
+    pub(crate) waiting: bool,
+    /// The slot stands in the queue for sockets; it may do so for a session that has ended.
+    pub(crate) in_queue: bool,
+    /// Where its key is counted.
+    pub(crate) key_place: Option<u32>,
     /// What ends the session, once that is known.
     pub(crate) cause: Cause,
 }
@@ -189,6 +195,9 @@ impl Slot {
         first_source: 0,
         sources_tried: 0,
         connect_result: 0,
+        waiting: false,
+        in_queue: false,
+        key_place: None,
         cause: Cause::Ended,
     };
 }

@@ -10,12 +10,15 @@ mod closing;
 mod connecting;
 mod doors;
 mod heading;
+mod places;
+mod queue;
 mod relaying;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem::replace;
 
 use crate::close::Cause;
 use crate::direction::Direction;
@@ -27,6 +30,7 @@ use crate::record::Session;
 use crate::region::{Counted, Gauges, Part};
 use crate::roster::Fresh;
 use crate::session::{DirectionId, Phase, Side, Slot};
+use crate::shard::queue::Queue;
 use crate::slab::Slab;
 use crate::snapshot::Snapshot;
 use crate::time::Instant;
@@ -67,6 +71,8 @@ pub struct Shard<'r> {
     slots: Vec<Slot>,
     timers: Timers,
     pipes: Pipes,
+    /// Sessions without a socket for their server's side.
+    queue: Queue,
     /// Sessions that have more to do without being told.
     run_list: VecDeque<u32>,
     /// Sessions begun, by pool; gives round robin its turn.
@@ -94,6 +100,7 @@ impl<'r> Shard<'r> {
             slots: Vec::with_capacity(capacity as usize),
             timers: Timers::new(capacity, now),
             pipes: Pipes::new(),
+            queue: Queue::new(capacity),
             run_list: VecDeque::with_capacity(capacity as usize),
             tickets: vec![0; snapshot.pools.len()],
             source_turns: vec![0; places_of_servers(&snapshot)],
@@ -136,6 +143,7 @@ impl<'r> Shard<'r> {
         while let Some(slot) = self.timers.expire(now) {
             self.deadline(kernel, slot, now);
         }
+        self.serve_queue(kernel, now);
         self.tend_doors(kernel, now);
     }
 
@@ -144,8 +152,8 @@ impl<'r> Shard<'r> {
         if !self.run_list.is_empty() || self.doors_want_turn() {
             return Some(now);
         }
-        let retries = self.doors.iter().filter_map(|door| door.retry_at);
-        retries.chain(self.timers.next()).min()
+        let retries = self.doors.iter().filter_map(|door| door.back_off.until());
+        retries.chain(self.queue.pause()).chain(self.timers.next()).min()
     }
 
     /// Takes no new sessions from now on. The listening sockets are closed once what waits in
@@ -191,7 +199,8 @@ impl<'r> Shard<'r> {
         fresh.listeners.iter().for_each(|place| counted.listeners[usize::from(*place)].clear());
         self.tickets.resize(snapshot.pools.len(), 0);
         self.source_turns.resize(places_of_servers(&snapshot), 0);
-        self.snapshot = snapshot;
+        let before = replace(&mut self.snapshot, snapshot);
+        self.count_keys(&before);
         for door in &mut self.doors {
             match doors.iter().find(|(socket, _)| *socket == door.socket) {
                 Some((_, listener)) => door.listener = *listener,
@@ -266,7 +275,8 @@ impl<'r> Shard<'r> {
             Some(Phase::Heading) => self.close(kernel, slot, Cause::ProxyHeaderTimeout, now),
             Some(Phase::Relaying) => self.silence(kernel, slot, now),
             Some(Phase::Flushing) => self.flush(kernel, slot, now),
-            Some(Phase::Free | Phase::Connecting | Phase::Closing) | None => {}
+            Some(Phase::Connecting) => self.close(kernel, slot, Cause::Shortage, now),
+            Some(Phase::Free | Phase::Closing) | None => {}
         }
     }
 

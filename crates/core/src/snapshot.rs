@@ -46,6 +46,10 @@ pub struct Listener {
     pub accept_proxy_only: bool,
     /// The longest wait for a PROXY header.
     pub proxy_header_timeout: Duration,
+    /// Live sessions allowed, over all workers.
+    pub max_sessions: u64,
+    /// Live sessions allowed of one key, over all workers; `None`: no limit.
+    pub max_per_source: Option<u32>,
 }
 
 /// What a worker needs of a pool.
@@ -86,6 +90,8 @@ pub struct Server {
     pub sources: Vec<Source>,
     /// 0: no new sessions.
     pub weight: u32,
+    /// Live sessions allowed, those being connected included; `None`: no limit.
+    pub max_sessions: Option<u64>,
     /// Used when no other is left.
     pub backup: bool,
     /// Where its live sessions and statistics are counted.
@@ -144,7 +150,8 @@ impl Snapshot {
             match spec.listeners.iter().find(|listener| listener.name == name) {
                 Some(listener) => {
                     let pool = roster.pools.of(&spec.pools[listener.pool].name);
-                    Listener::of(listener, pool.expect("every pool of the spec has a place"))
+                    let pool = pool.expect("every pool of the spec has a place");
+                    Listener::of(listener, pool, max_sessions)
                 }
                 None => Listener {
                     in_use: false,
@@ -184,7 +191,7 @@ fn servers_of(
 }
 
 impl Listener {
-    fn of(listener: &spec::Listener, pool: u16) -> Self {
+    fn of(listener: &spec::Listener, pool: u16, max_sessions: u64) -> Self {
         Self {
             name: listener.name.clone(),
             in_use: true,
@@ -195,6 +202,8 @@ impl Listener {
             accept_proxy: listener.accept_proxy.clone(),
             accept_proxy_only: listener.accept_proxy_only,
             proxy_header_timeout: listener.proxy_header_timeout,
+            max_sessions: listener.max_sessions.map_or(max_sessions, u64::from),
+            max_per_source: listener.max_per_source,
         }
     }
 
@@ -210,6 +219,8 @@ impl Listener {
             accept_proxy: Vec::new(),
             accept_proxy_only: false,
             proxy_header_timeout: PROXY_HEADER_TIMEOUT,
+            max_sessions: 0,
+            max_per_source: None,
         }
     }
 }
@@ -276,6 +287,7 @@ impl Server {
             addr,
             sources,
             weight: u32::from(server.weight),
+            max_sessions: server.max_sessions.map(u64::from),
             backup: server.backup,
             gauge,
         }
@@ -290,6 +302,7 @@ impl Server {
             addr: Remote::Unix("/anywhere".into()),
             sources: Vec::new(),
             weight,
+            max_sessions: None,
             backup: false,
             gauge: 0,
         }

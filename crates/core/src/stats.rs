@@ -8,6 +8,7 @@ use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
 use crate::close::Cause;
 use crate::pipes::Fallback;
+use crate::shortage::Shortage;
 
 /// A number that only its own worker changes.
 #[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
@@ -50,46 +51,6 @@ impl Level {
     }
 }
 
-/// Live sessions over all workers, and the most there ever were. Every worker writes it, so it is
-/// alone on its cache line.
-#[derive(Debug, FromBytes, IntoBytes, KnownLayout)]
-#[repr(C, align(64))]
-pub struct SessionGauge {
-    sessions: AtomicU64,
-    most: AtomicU64,
-    _rest: [u64; 6],
-}
-
-impl SessionGauge {
-    /// Live sessions now.
-    pub fn sessions(&self) -> u64 {
-        self.sessions.load(Ordering::Relaxed)
-    }
-
-    /// The most live sessions so far.
-    pub fn most(&self) -> u64 {
-        self.most.load(Ordering::Relaxed)
-    }
-
-    /// One more.
-    pub fn add(&self) {
-        let sessions = self.sessions.fetch_add(1, Ordering::Relaxed) + 1;
-        if sessions > self.most() {
-            self.most.fetch_max(sessions, Ordering::Relaxed);
-        }
-    }
-
-    /// One less.
-    pub fn subtract(&self) {
-        self.sessions.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// None; only between two engines.
-    pub fn clear(&self) {
-        self.sessions.store(0, Ordering::Relaxed);
-    }
-}
-
 /// What a worker counts over all its sessions.
 #[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
 #[repr(C, align(64))]
@@ -110,8 +71,8 @@ pub struct WorkerStats {
     pub connects: Counter,
     /// Connect attempts after the first of a session.
     pub retries: Counter,
-    /// Times accepting paused because descriptors or memory ran out.
-    pub accept_pauses: Counter,
+    /// Times something was not to be had, by what it was.
+    pub shortages: [Counter; Shortage::COUNT],
     /// Times a receiver was too slow and bytes had to be spilled.
     pub spills: Counter,
     /// Connections that were gone before they could be looked at.
@@ -120,7 +81,7 @@ pub struct WorkerStats {
     pub stale: Counter,
     /// Cancels and closes that failed; a fault of ours.
     pub faults: Counter,
-    _spare: [u64; 6],
+    _spare: [u64; 7 - Shortage::COUNT],
     /// Sessions by what ended them.
     pub causes: [Counter; Cause::COUNT],
     _rest: [u64; 32 - Cause::COUNT],
@@ -140,14 +101,15 @@ pub struct ServerStats {
     pub redispatched: Counter,
     /// Sessions that the client, and that the server, reset or left.
     pub aborts: [Counter; 2],
-    _rest: [u64; 1],
+    /// Sessions that went on to their next choice because it had all it may have.
+    pub full: Counter,
 }
 
 impl ServerStats {
     /// All at 0; only the worker that owns them may.
     pub fn clear(&self) {
-        let Self { sessions, bytes, connect_errors, redispatched, aborts, _rest } = self;
-        let all = bytes.iter().chain(aborts).chain([sessions, connect_errors, redispatched]);
+        let Self { sessions, bytes, connect_errors, redispatched, aborts, full } = self;
+        let all = bytes.iter().chain(aborts).chain([sessions, connect_errors, redispatched, full]);
         all.for_each(Counter::clear);
     }
 }
@@ -160,13 +122,15 @@ pub struct ListenerStats {
     pub sessions: Counter,
     /// Bytes towards servers and towards clients.
     pub bytes: [Counter; 2],
-    _rest: [u64; 5],
+    /// Connections reset because their key had all the sessions it may have.
+    pub denied: Counter,
+    _rest: [u64; 4],
 }
 
 impl ListenerStats {
     /// All at 0; only the worker that owns them may.
     pub fn clear(&self) {
-        let Self { sessions, bytes, _rest } = self;
-        bytes.iter().chain([sessions]).for_each(Counter::clear);
+        let Self { sessions, bytes, denied, _rest } = self;
+        bytes.iter().chain([sessions, denied]).for_each(Counter::clear);
     }
 }

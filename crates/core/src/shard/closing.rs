@@ -28,6 +28,7 @@ impl Shard<'_> {
     ) {
         self.session(slot).set_phase(Phase::Closing);
         self.slots[slot as usize].cause = cause;
+        self.slots[slot as usize].waiting = false;
         self.timers.clear(slot);
         for side in Side::BOTH {
             let token = self.token(slot, poll_op(side));
@@ -57,9 +58,9 @@ impl Shard<'_> {
         }
         let (spilled, cause) = (state.spilled, state.cause);
         let session = self.session(slot);
-        if session.socket(Side::Server as usize) != NO_FD {
-            self.leave_server(session);
-        }
+        self.leave_source(session);
+        self.leave_server(session);
+        self.leave_key(slot);
         for side in Side::BOTH {
             let socket = session.socket(side as usize);
             if socket != NO_FD {
@@ -77,12 +78,12 @@ impl Shard<'_> {
         self.count_end(session, cause);
         session.end();
         self.slab.give(slot);
-        self.free_place(kernel);
+        self.free_places_of(kernel, session.listener.get());
+        self.queue.hasten(now);
     }
 
     fn count_end(&self, session: &Session, cause: Cause) {
         let (counted, gauges) = (&self.place.counted, &self.place.gauges);
-        gauges.listeners[session.listener.get() as usize].subtract();
         gauges.pools[session.pool.get() as usize].subtract();
         counted.worker.ended.add(1);
         counted.worker.sessions.set(counted.worker.sessions.read() - 1);
@@ -101,7 +102,11 @@ impl Shard<'_> {
             | Cause::BadProxyHeader
             | Cause::ProxyHeaderTimeout
             | Cause::ProxyHeaderCut
-            | Cause::NoProxy => return,
+            | Cause::NoProxy
+            | Cause::SourceLimit
+            | Cause::ServersFull
+            | Cause::Shortage
+            | Cause::NoPort => return,
         };
         if session.attempts.get() > 0 {
             counted.servers[session.server.get() as usize].aborts[side as usize].add(1);

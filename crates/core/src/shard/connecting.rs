@@ -4,11 +4,11 @@
 use crate::close::Cause;
 use crate::kernel::{Errno, Kernel, NO_FD, Remote, Span};
 use crate::key::Key;
-use crate::listener::is_shortage;
 use crate::mapping::Question;
-use crate::record::Session;
+use crate::record::{Flags, Session};
 use crate::session::{Phase, Side, Slot, Watch};
 use crate::shard::Shard;
+use crate::shortage::Shortage;
 use crate::snapshot::{Pool, Server, Source};
 use crate::time::Instant;
 use crate::token::{Op, Token};
@@ -77,25 +77,71 @@ impl Shard<'_> {
         now: Instant,
     ) {
         let session = self.session(slot);
-        let pool = &self.snapshot.pools[session.pool.get() as usize];
-        let Some(index) = self.choose(session, pool) else {
-            return self.close(kernel, slot, otherwise, now);
-        };
-        let left = session.server.replace(pool.servers[index].gauge);
+        self.leave_server(session);
+        let left = session.server.get();
+        let first = session.attempts.get() == 0;
+        match self.next_server(session) {
+            Ok(()) => {}
+            Err(Nobody::Full) if first => return self.close(kernel, slot, Cause::ServersFull, now),
+            Err(Nobody::Full | Nobody::Left) => return self.close(kernel, slot, otherwise, now),
+        }
         session.attempts.set(session.attempts.get() + 1);
-        if session.attempts.get() > 1 {
+        if !first {
             self.place.counted.worker.retries.add(1);
             self.place.counted.servers[left as usize].redispatched.add(1);
         }
         self.slots[slot as usize].sources_tried = 0;
-        self.connect_to(kernel, slot, index, now);
+        self.connect_or_wait(kernel, slot, now);
     }
 
-    /// Connects to the server at `index` of its pool, from the source whose turn it is.
-    fn connect_to<K: Kernel>(&mut self, kernel: &mut K, slot: u32, index: usize, now: Instant) {
+    /// Gives a session its next server, with a place there.
+    fn next_server(&self, session: &Session) -> Result<(), Nobody> {
+        let pool = &self.snapshot.pools[session.pool.get() as usize];
+        let chosen = loop {
+            let room = |index: usize| self.has_room(&pool.servers[index]);
+            match self.choose(session, pool, &room) {
+                // Another worker may take the last place in the meantime.
+                Some(index) if !self.enter_server(session, &pool.servers[index]) => {}
+                chosen => break chosen,
+            }
+        };
+        if pool.servers.iter().all(|server| server.max_sessions.is_none()) {
+            return chosen.map(drop).ok_or(Nobody::Left);
+        }
+        let wanted = self.choose(session, pool, &|_| true);
+        if let Some(full) = wanted.filter(|_| wanted != chosen) {
+            let place = usize::from(pool.servers[full].gauge);
+            self.place.counted.servers[place].full.add(1);
+        }
+        match (chosen, wanted) {
+            (Some(_), _) => Ok(()),
+            (None, Some(_)) => Err(Nobody::Full),
+            (None, None) => Err(Nobody::Left),
+        }
+    }
+
+    fn connect_or_wait<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
+        // Those who wait already come first.
+        if self.queue.pause().is_some() || self.connect_to(kernel, slot, now) == Opened::Not {
+            self.wait_for_socket(slot, now);
+        }
+    }
+
+    /// Goes on with a session that has waited for a socket.
+    pub(super) fn connect_again<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
+        if self.connect_to(kernel, slot, now) == Opened::Not {
+            self.slots[slot as usize].waiting = true;
+        }
+    }
+
+    /// Connects to a session's server, from the source whose turn it is.
+    fn connect_to<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) -> Opened {
         let session = self.session(slot);
         let pool = &self.snapshot.pools[session.pool.get() as usize];
-        let server = &pool.servers[index];
+        let Some(server) = server_of(session, pool) else {
+            self.connect_next(kernel, slot, Cause::NoServer, now);
+            return Opened::OrEnded;
+        };
         let (state, turns) = (&mut self.slots[slot as usize], &mut self.source_turns);
         let turn = &mut turns[usize::from(server.gauge)];
         let (socket, source) = loop {
@@ -105,28 +151,34 @@ impl Shard<'_> {
                 // The machine has lost that address.
                 Err(Errno::ADDR_NOT_AVAILABLE) if has_more_sources(server, state) => {}
                 Err(Errno::ADDR_NOT_AVAILABLE) => {
-                    return self.connect_next(kernel, slot, Cause::LocalFault, now);
+                    self.connect_next(kernel, slot, Cause::LocalFault, now);
+                    return Opened::OrEnded;
                 }
                 Err(errno) => {
-                    if is_shortage(errno) {
-                        // Whoever is accepted now would fare no better; in the queue they can wait.
-                        self.pause_accepting(now);
-                    }
-                    return self.close(kernel, slot, Cause::LocalFault, now);
+                    let Some(shortage) = Shortage::of(errno) else {
+                        self.close(kernel, slot, Cause::LocalFault, now);
+                        return Opened::OrEnded;
+                    };
+                    // This one was not.
+                    state.sources_tried -= u8::from(source.is_some());
+                    self.run_short(shortage, now);
+                    return Opened::Not;
                 }
             }
         };
         let unix = matches!(server.addr, Remote::Unix(_));
         session.active_at.set(now.as_nanos());
         session.set_source(source.map(|source| source.gauge));
-        session.set_unix(unix);
+        session.note(Flags::UNIX, unix);
         session.set_socket(Side::Server as usize, socket);
-        self.place.gauges.servers[server.gauge as usize].add();
         if let Some(source) = source {
             self.place.gauges.sources[source.gauge as usize].add();
         }
         self.place.counted.worker.connects.add(1);
         state.watches[Side::Server as usize].piecemeal = unix;
+        // For those who have waited for it.
+        self.queue.relieve();
+        self.timers.clear(slot);
         match &server.addr {
             Remote::Inet(addr) => {
                 state.connecting = true;
@@ -139,9 +191,16 @@ impl Shard<'_> {
                 Err(errno) => self.connect_failed(kernel, slot, errno, now),
             },
         }
+        Opened::OrEnded
     }
 
-    fn choose(&self, session: &Session, pool: &Pool) -> Option<usize> {
+    /// Whom the mapping gives a session next, of the servers that may be chosen.
+    fn choose(
+        &self,
+        session: &Session,
+        pool: &Pool,
+        eligible: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
         let tried = session.attempts.get();
         if tried >= pool.attempts || usize::from(tried) >= pool.servers.len() {
             return None;
@@ -156,7 +215,7 @@ impl Shard<'_> {
             servers: &pool.servers,
             after: before,
             tried: usize::from(tried),
-            eligible: &|_| true,
+            eligible,
             sessions: &|index| {
                 self.place.gauges.servers[pool.servers[index].gauge as usize].sessions()
             },
@@ -182,45 +241,62 @@ impl Shard<'_> {
     fn connect_failed<K: Kernel>(&mut self, kernel: &mut K, slot: u32, errno: Errno, now: Instant) {
         let session = self.session(slot);
         let gauge = session.server.get() as usize;
-        let cause = match errno {
-            // Nobody but the linked time limit cancels a connect in this phase.
-            Errno::CANCELED | Errno::TIMED_OUT => Cause::ConnectTimeout,
-            // No local port: the server is not to blame, but another one may still be reached.
-            Errno::ADDR_NOT_AVAILABLE => Cause::LocalFault,
-            _ => Cause::ConnectFailed,
+        let counted = &self.place.counted;
+        let shortage = match errno {
+            Errno::ADDR_NOT_AVAILABLE => Some(Shortage::Ports),
+            _ => Shortage::of(errno),
         };
-        if cause != Cause::LocalFault {
-            self.place.counted.servers[gauge].connect_errors.add(1);
+        let cause = match (shortage, errno) {
+            // The server is not to blame, but another one may still be reached.
+            (Some(Shortage::Ports), _) => Cause::NoPort,
+            (Some(Shortage::Descriptors | Shortage::Memory), _) => Cause::LocalFault,
+            // Nobody but the linked time limit cancels a connect in this phase.
+            (None, Errno::CANCELED | Errno::TIMED_OUT) => Cause::ConnectTimeout,
+            (None, _) => Cause::ConnectFailed,
+        };
+        match shortage {
+            Some(shortage) => counted.worker.shortages[shortage as usize].add(1),
+            None => counted.servers[gauge].connect_errors.add(1),
         }
-        self.leave_server(session);
+        self.leave_source(session);
         let socket = session.socket(Side::Server as usize);
         session.set_socket(Side::Server as usize, NO_FD);
         kernel.close(socket);
         self.slots[slot as usize].watches[Side::Server as usize] = Watch::FRESH;
-        if errno == Errno::ADDR_NOT_AVAILABLE
-            && let Some(index) = self.server_with_more_sources(slot)
-        {
-            return self.connect_to(kernel, slot, index, now);
+        if cause == Cause::NoPort && self.has_more_sources(slot) {
+            return self.connect_or_wait(kernel, slot, now);
         }
         self.connect_next(kernel, slot, cause, now);
     }
 
-    /// Takes a session's server side off the gauges.
-    pub(super) fn leave_server(&self, session: &Session) {
-        self.place.gauges.servers[session.server.get() as usize].subtract();
-        if let Some(place) = session.source() {
-            self.place.gauges.sources[place as usize].subtract();
-        }
-    }
-
-    /// The index of a session's server, if that can be tried from another source.
-    fn server_with_more_sources(&self, slot: u32) -> Option<usize> {
+    /// Whether a session's server can be tried from another source.
+    fn has_more_sources(&self, slot: u32) -> bool {
         let session = self.session(slot);
-        let pool = &self.snapshot.pools[session.pool.get() as usize];
-        let place = session.server.get();
-        let index = pool.servers.iter().position(|server| server.gauge == place)?;
-        has_more_sources(&pool.servers[index], &self.slots[slot as usize]).then_some(index)
+        let server = server_of(session, &self.snapshot.pools[session.pool.get() as usize]);
+        server.is_some_and(|server| has_more_sources(server, &self.slots[slot as usize]))
     }
+}
+
+/// Whether there is a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opened {
+    /// There is one, or the session has ended for want of a server.
+    OrEnded,
+    /// None is to be had at the moment.
+    Not,
+}
+
+/// Why a session has no next server.
+enum Nobody {
+    /// All that are left have as many sessions as they may.
+    Full,
+    /// None is left, or it has had all its attempts.
+    Left,
+}
+
+/// A session's server; `None` when a reload has taken it away.
+fn server_of<'s>(session: &Session, pool: &'s Pool) -> Option<&'s Server> {
+    pool.servers.iter().find(|server| server.gauge == session.server.get())
 }
 
 /// The next source of an attempt: the first is the one whose turn it is at this server.

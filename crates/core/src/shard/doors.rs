@@ -3,9 +3,10 @@
 
 use crate::close::Cause;
 use crate::kernel::{Errno, Fd, Kernel};
-use crate::listener::{Taking, is_one_connections_fault, manner};
+use crate::listener::{Door, Taking, is_one_connections_fault, manner};
 use crate::session::{Phase, Side, Slot};
 use crate::shard::Shard;
+use crate::shortage::Shortage;
 use crate::time::Instant;
 use crate::token::{Op, Token};
 
@@ -22,7 +23,7 @@ impl Shard<'_> {
         listener: u16,
         now: Instant,
     ) {
-        self.place.header.add_session();
+        self.add_to(listener);
         self.open(kernel, socket, listener, now);
     }
 
@@ -34,11 +35,13 @@ impl Shard<'_> {
         more: bool,
         now: Instant,
     ) {
-        let current = self.doors.iter_mut().find(|door| door.socket == token.slot as Fd);
-        let Some(door) = current.filter(|door| door.generation == token.generation) else {
+        let current =
+            |door: &Door| door.socket == token.slot as Fd && door.generation == token.generation;
+        let Some(index) = self.doors.iter().position(current) else {
             self.place.counted.worker.stale.add(1);
             return;
         };
+        let door = &mut self.doors[index];
         let ending = door.taking == Taking::Ending;
         if !more {
             door.taking = Taking::Paused;
@@ -46,13 +49,12 @@ impl Shard<'_> {
         if result >= 0 && token.op == Op::PollDoor {
             door.ready = true;
         } else if result >= 0 {
-            door.recover();
+            door.back_off.succeed();
             let listener = door.listener;
-            self.place.header.add_session();
+            self.add_to(listener);
             self.open(kernel, result, listener, now);
-        } else if !ending && !is_one_connections_fault(Errno(-result)) {
-            door.back_off(now);
-            self.place.counted.worker.accept_pauses.add(1);
+        } else if !ending {
+            self.accept_failed(index, Errno(-result), now);
         }
     }
 
@@ -62,8 +64,9 @@ impl Shard<'_> {
             self.tend_door(kernel, index, now);
         }
         if self.doors.iter().any(|door| door.leaving) {
-            let room = self.free_places() > 0;
+            let (place, snapshot) = (&self.place, &self.snapshot);
             self.doors.retain(|door| {
+                let room = place.room(snapshot, door.listener) > 0;
                 let served = door.taking == Taking::Paused && !(door.ready && room);
                 let closed = door.leaving && served;
                 if closed {
@@ -76,21 +79,20 @@ impl Shard<'_> {
 
     /// Whether a connection may wait that there is room for.
     pub(super) fn doors_want_turn(&self) -> bool {
-        let room = self.free_places() > 0;
-        room && self.doors.iter().any(|door| door.ready && door.retry_at.is_none())
+        let room = |door: &Door| self.place.room(&self.snapshot, door.listener) > 0;
+        self.doors.iter().any(|door| door.ready && !self.is_paused(door) && room(door))
     }
 
     fn tend_door<K: Kernel>(&mut self, kernel: &mut K, index: usize, now: Instant) {
-        if self.doors[index].retry_at.is_some_and(|at| at <= now) {
-            self.doors[index].retry_at = None;
-        }
-        let count = self.doors.len();
-        let taking = self.doors[index].taking;
-        let shared = self.snapshot.listeners[usize::from(self.doors[index].listener)].shared;
-        let wanted = manner(taking, self.free_places(), self.place.workers, count, shared);
+        self.doors[index].back_off.look(now);
+        let door = &self.doors[index];
+        let free = self.place.room(&self.snapshot, door.listener);
+        let shared = self.snapshot.listeners[usize::from(door.listener)].shared;
+        let wanted = manner(door.taking, free, self.place.workers, self.doors.len(), shared);
+        let paused = self.is_paused(door);
         let door = &mut self.doors[index];
         match door.taking {
-            Taking::Paused if door.leaving || door.retry_at.is_some() => {}
+            Taking::Paused if door.leaving || paused => {}
             Taking::Paused => {
                 door.generation = door.generation.wrapping_add(1);
                 door.taking = wanted;
@@ -101,7 +103,7 @@ impl Shard<'_> {
                 }
             }
             Taking::Accepting | Taking::Polling
-                if door.leaving || door.retry_at.is_some() || door.taking != wanted =>
+                if door.leaving || paused || door.taking != wanted =>
             {
                 let op = if door.taking == Taking::Accepting { Op::Accept } else { Op::PollDoor };
                 door.taking = Taking::Ending;
@@ -114,56 +116,65 @@ impl Shard<'_> {
         }
     }
 
-    /// Accepts what waits, each connection with its place taken first.
+    /// Accepts what waits, each connection with its places taken first.
     fn accept_waiting<K: Kernel>(&mut self, kernel: &mut K, index: usize, now: Instant) {
         for _ in 0..ACCEPTS_PER_TURN {
-            if self.doors[index].retry_at.is_some() || !self.reserve_place() {
+            let listener = self.doors[index].listener;
+            if self.is_paused(&self.doors[index]) || !self.reserve_places(kernel, listener) {
                 return;
             }
             let door = &mut self.doors[index];
             match kernel.accept_now(door.socket) {
                 Ok(socket) => {
-                    door.recover();
-                    let listener = door.listener;
+                    door.back_off.succeed();
                     self.open(kernel, socket, listener, now);
                     continue;
                 }
                 Err(Errno::AGAIN) => door.ready = false,
-                Err(errno) if is_one_connections_fault(errno) => {}
-                Err(_) => {
-                    door.back_off(now);
-                    self.place.counted.worker.accept_pauses.add(1);
-                }
+                Err(errno) => self.accept_failed(index, errno, now),
             }
-            self.free_place(kernel);
+            self.free_places_of(kernel, listener);
             if !self.doors[index].ready {
                 return;
             }
         }
     }
 
-    /// Opens a session for an accepted connection whose place in the total is taken.
+    fn accept_failed(&mut self, index: usize, errno: Errno, now: Instant) {
+        if let Some(shortage) = Shortage::of(errno) {
+            self.run_short(shortage, now);
+        } else if !is_one_connections_fault(errno) {
+            self.doors[index].back_off.fail(now);
+        }
+    }
+
+    /// Whether nothing is accepted for a moment.
+    fn is_paused(&self, door: &Door) -> bool {
+        self.queue.pause().is_some() || door.back_off.until().is_some()
+    }
+
+    /// Opens a session for an accepted connection whose places are taken.
     fn open<K: Kernel>(&mut self, kernel: &mut K, socket: Fd, listener: u16, now: Instant) {
         self.place.counted.worker.accepted.add(1);
         if self.stopped {
             self.place.counted.worker.vanished.add(1);
-            return self.refuse(kernel, socket);
+            return self.refuse(kernel, socket, listener);
         }
         let Ok(peer) = kernel.peer(socket) else {
             // Reset before it could be looked at.
             self.place.counted.worker.vanished.add(1);
-            return self.refuse(kernel, socket);
+            return self.refuse(kernel, socket, listener);
         };
         let Some(slot) = self.slab.take() else {
             // A place in the total is a place in every slab, so this is a fault of ours.
             self.place.counted.worker.faults.add(1);
-            return self.refuse(kernel, socket);
+            return self.refuse(kernel, socket, listener);
         };
         if self.slab.used() > self.place.part.journal.used() {
             self.place.part.journal.set_used(self.slab.used());
         }
         match self.slots.get_mut(slot as usize) {
-            Some(state) => *state = Slot::FRESH,
+            Some(state) => *state = Slot { in_queue: state.in_queue, ..Slot::FRESH },
             None => self.slots.push(Slot::FRESH),
         }
         let session = self.session(slot);
@@ -181,10 +192,9 @@ impl Shard<'_> {
         session.set_phase(if proxied { Phase::Heading } else { Phase::Connecting });
         self.count_begin(listener, pool);
         if refused {
-            return self.close(kernel, slot, Cause::NoProxy, now);
-        }
-        self.watch(kernel, slot, Side::Client);
-        if proxied {
+            self.close(kernel, slot, Cause::NoProxy, now);
+        } else if proxied {
+            self.watch(kernel, slot, Side::Client);
             self.timers.set(slot, now + header_timeout);
         } else {
             self.client_known(kernel, slot, None, now);
@@ -193,43 +203,13 @@ impl Shard<'_> {
 
     fn count_begin(&self, listener: u16, pool: u16) {
         let (counted, gauges) = (&self.place.counted, &self.place.gauges);
-        gauges.listeners[listener as usize].add();
         gauges.pools[pool as usize].add();
         counted.worker.sessions.set(counted.worker.sessions.read() + 1);
         counted.listeners[listener as usize].sessions.add(1);
     }
 
-    /// Takes no connections for a moment, because there is nothing to serve them with.
-    pub(super) fn pause_accepting(&mut self, now: Instant) {
-        self.doors.iter_mut().for_each(|door| door.back_off(now));
-        self.place.counted.worker.accept_pauses.add(1);
-    }
-
-    fn refuse<K: Kernel>(&self, kernel: &mut K, socket: Fd) {
+    fn refuse<K: Kernel>(&self, kernel: &mut K, socket: Fd, listener: u16) {
         kernel.close(socket);
-        self.free_place(kernel);
-    }
-
-    fn reserve_place(&self) -> bool {
-        let header = self.place.header;
-        if header.reserve(self.snapshot.max_sessions) {
-            return true;
-        }
-        // The word first, then one more look: a place given back in between would wake nobody.
-        header.wait_for_place(self.place.worker);
-        header.reserve(self.snapshot.max_sessions)
-    }
-
-    pub(super) fn free_place<K: Kernel>(&self, kernel: &mut K) {
-        let this = self.place.worker;
-        self.place.header.free(|worker| {
-            if worker != this {
-                kernel.wake(worker);
-            }
-        });
-    }
-
-    fn free_places(&self) -> u64 {
-        self.snapshot.max_sessions.saturating_sub(self.place.header.sessions())
+        self.free_places_of(kernel, listener);
     }
 }

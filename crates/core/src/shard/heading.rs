@@ -35,7 +35,8 @@ impl Shard<'_> {
     }
 
     /// Begins the first attempt of a session whose client is written down, and which connected to
-    /// `destination`; `None`: to our end of the connection.
+    /// `destination`; `None`: to our end of the connection. One whose key has all the sessions that it may
+    /// have ends here.
     pub(super) fn client_known<K: Kernel>(
         &mut self,
         kernel: &mut K,
@@ -46,6 +47,12 @@ impl Shard<'_> {
         if self.slots[slot as usize].watches[Side::Client as usize].broken {
             return self.close(kernel, slot, Cause::ClientLeft, now);
         }
+        if !self.enter_key(slot) {
+            let listener = self.session(slot).listener.get();
+            self.place.counted.listeners[usize::from(listener)].denied.add(1);
+            return self.close(kernel, slot, Cause::SourceLimit, now);
+        }
+        self.watch(kernel, slot, Side::Client);
         let form = self.snapshot.pools[self.session(slot).pool.get() as usize].send_proxy;
         if form != SendProxy::Off {
             self.put_header(kernel, slot, form, destination);

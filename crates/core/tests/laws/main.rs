@@ -10,9 +10,11 @@
 mod support;
 
 mod headings;
+mod limits;
 mod places;
 mod reloads;
 mod scenes;
+mod shortages;
 mod splices;
 mod world;
 
@@ -46,6 +48,7 @@ enum Step {
     Stop,
     PollEnds { pick: usize },
     Reload { servers: u8 },
+    Descriptors { left: bool },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -64,13 +67,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop_oneof![20 => Just(Step::ConnectsTimeOut), 1 => Just(Step::Drain), 1 => Just(Step::Stop)],
         1 => any::<usize>().prop_map(|pick| Step::PollEnds { pick }),
         1 => (1u8..8).prop_map(|servers| Step::Reload { servers }),
+        1 => any::<bool>().prop_map(|left| Step::Descriptors { left }),
     ]
 }
 impl World<'_> {
     fn take(&mut self, step: Step) {
         match step {
             Step::Connect { last, window, header } => {
-                if self.region.header.sessions() < u64::from(CAPACITY) {
+                if self.region.header.total.sessions() < u64::from(CAPACITY) {
                     self.client(last, window, &header);
                 }
             }
@@ -109,6 +113,7 @@ impl World<'_> {
             Step::Drain => self.shard.drain(&mut self.kernel, self.now),
             Step::Stop => self.shard.stop(&mut self.kernel, self.now),
             Step::Reload { servers } => self.reload(servers),
+            Step::Descriptors { left } => self.kernel.descriptors(left),
             Step::PollEnds { pick } => {
                 if let Some(fd) = self.pick(pick) {
                     self.kernel.poll_ends(fd);
@@ -208,11 +213,12 @@ impl World<'_> {
             prop_assert!(socket.closed.is_some(), "{} was never closed", fd);
         }
         prop_assert!(self.kernel.all_judged(), "a FIN for nobody");
-        prop_assert_eq!(self.region.header.sessions(), 0);
+        prop_assert_eq!(self.region.header.total.sessions(), 0);
         let gauges = self.region.gauges;
         let all = gauges.servers.iter().chain(gauges.listeners).chain(gauges.pools);
         let mut all = all.chain(gauges.sources);
         prop_assert!(all.all(|gauge| gauge.sessions() == 0));
+        prop_assert_eq!(gauges.keys.sessions(), 0);
         prop_assert_eq!(self.shard.sessions().count(), 0);
         prop_assert_eq!(self.kernel.pipes_in_use(), 0, "an open pipe has something in it");
         let stats = self.region.counted.worker;
@@ -261,6 +267,7 @@ proptest! {
             world.check_sources()?;
             world.check_headers()?;
         }
+        world.kernel.descriptors(true);
         world.settle();
         world.check_delivered()?;
         // Clients that waited for a place get one when others end, so this takes several rounds.

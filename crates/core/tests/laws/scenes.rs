@@ -7,14 +7,13 @@ use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::Fd;
 use ringbolt_core::pipes::Pipe;
 use ringbolt_core::record::Flags;
-use ringbolt_core::region::{Extent, Part, Region};
+use ringbolt_core::region::Extent;
 use ringbolt_core::session::{DirectionId, Phase};
-use ringbolt_core::shard::Place;
 use zerocopy::IntoBytes;
 
 use crate::support::ground::{FIN, IDLE, only_place, snapshot};
 use crate::support::{Answer, Call, End, MemoryKernel, Probe};
-use crate::world::{ALL, CAPACITY, Page, World, cause, memory, one_session, run};
+use crate::world::{ALL, CAPACITY, Page, World, cause, memory, one_session, run, workers};
 
 #[test]
 fn silence_ends_a_session_and_a_byte_puts_it_off() {
@@ -241,27 +240,7 @@ fn stores_come_before_their_acts() {
 /// place.
 #[test]
 fn a_place_given_back_wakes_the_other_worker() {
-    let extent = Extent { workers: 2, capacity: 4 };
-    let pages = vec![Page([0; 4096]); extent.bytes() / 4096 + 1];
-    let memory: &'static mut [Page] = Box::leak(pages.into_boxed_slice());
-    let region = Region::format(memory.as_mut_bytes(), extent).unwrap();
-    let (header, gauges, stats) = (region.header, region.gauges, region.stats);
-    let mut worlds: Vec<World<'static>> = region
-        .parts
-        .into_iter()
-        .enumerate()
-        .map(|(worker, bytes)| {
-            let place = Place {
-                worker,
-                workers: 2,
-                header,
-                gauges,
-                counted: stats[worker],
-                part: Part::view(bytes, 4).unwrap(),
-            };
-            World::of(place, MemoryKernel::new(), snapshot(1))
-        })
-        .collect();
+    let mut worlds = workers(2, 4, &snapshot(1), ALL);
     let first = worlds[0].kernel.client(([198, 51, 100, 1], 9).into(), 1_000);
     run(&mut worlds[0]);
     let second = worlds[1].kernel.client(([198, 51, 100, 2], 9).into(), 1_000);
@@ -270,7 +249,7 @@ fn a_place_given_back_wakes_the_other_worker() {
     assert_eq!(worlds[1].shard.next_turn(worlds[1].now), None, "it sleeps");
     worlds[0].kernel.peer_resets(first);
     run(&mut worlds[0]);
-    assert_eq!(worlds[0].kernel.wakes, 1);
+    assert_eq!(worlds[0].kernel.wakes, [1]);
     worlds[1].turn();
     run(&mut worlds[1]);
     assert!(worlds[1].kernel.sockets[&second].relayed);

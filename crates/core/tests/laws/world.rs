@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::{Fd, NO_FD};
-use ringbolt_core::region::Extent;
+use ringbolt_core::region::{Extent, Part, Region};
 use ringbolt_core::roster::Fresh;
 use ringbolt_core::session::Phase;
 use ringbolt_core::shard::{Place, Shard};
@@ -57,11 +57,7 @@ impl<'r> World<'r> {
         snapshot: Snapshot,
         answers: [Answer; 3],
     ) -> Self {
-        let mut kernel = MemoryKernel::new();
-        for (port, answer) in (1..).zip(answers) {
-            kernel.answers.insert(([192, 0, 2, 1], port).into(), answer);
-        }
-        Self::of(only_place(memory.as_mut_bytes(), capacity), kernel, snapshot)
+        Self::of(only_place(memory.as_mut_bytes(), capacity), kernel(answers), snapshot)
     }
 
     /// The world of a worker's place in a region, after its first turn.
@@ -174,17 +170,61 @@ impl<'r> World<'r> {
 }
 
 pub(crate) fn memory() -> Vec<Page> {
-    memory_for(CAPACITY)
+    memory_for(Extent { workers: 1, capacity: CAPACITY })
 }
 
-fn memory_for(capacity: u32) -> Vec<Page> {
-    vec![Page([0; 4096]); Extent { workers: 1, capacity }.bytes() / 4096 + 1]
+pub(crate) fn memory_for(extent: Extent) -> Vec<Page> {
+    vec![Page([0; 4096]); extent.bytes() / 4096 + 1]
+}
+
+/// Workers of one region, each with a kernel of its own.
+pub(crate) fn workers_on<'r>(
+    memory: &'r mut [Page],
+    extent: Extent,
+    snapshot: &Snapshot,
+    answers: [Answer; 3],
+) -> Vec<World<'r>> {
+    let region = Region::format(memory.as_mut_bytes(), extent).unwrap();
+    let (header, gauges, stats) = (region.header, region.gauges, region.stats);
+    let world = |(worker, bytes)| {
+        let place = Place {
+            worker,
+            workers: extent.workers,
+            header,
+            gauges,
+            counted: stats[worker],
+            part: Part::view(bytes, extent.capacity).unwrap(),
+        };
+        World::of(place, kernel(answers), snapshot.clone())
+    };
+    region.parts.into_iter().enumerate().map(world).collect()
+}
+
+/// The same, and the region for as long as the process lives.
+pub(crate) fn workers(
+    workers: usize,
+    capacity: u32,
+    snapshot: &Snapshot,
+    answers: [Answer; 3],
+) -> Vec<World<'static>> {
+    let extent = Extent { workers, capacity };
+    workers_on(Box::leak(memory_for(extent).into_boxed_slice()), extent, snapshot, answers)
+}
+
+/// A kernel with servers at the places 1 to 3.
+fn kernel(answers: [Answer; 3]) -> MemoryKernel {
+    let mut kernel = MemoryKernel::new();
+    for (port, answer) in (1..).zip(answers) {
+        kernel.answers.insert(([192, 0, 2, 1], port).into(), answer);
+    }
+    kernel
 }
 
 /// As many sessions as a snapshot allows, with clients that take 1,000 bytes and then no more.
 pub(crate) fn crowd(snapshot: Snapshot) -> World<'static> {
     let sessions = snapshot.max_sessions as u32;
-    let memory: &'static mut [Page] = Box::leak(memory_for(sessions).into_boxed_slice());
+    let memory = memory_for(Extent { workers: 1, capacity: sessions });
+    let memory: &'static mut [Page] = Box::leak(memory.into_boxed_slice());
     let mut world = World::with_capacity(sessions, memory, snapshot, ALL);
     for number in 0..sessions as u16 {
         world.kernel.client(([198, 51, 100, 1], 1_000 + number).into(), 1_000);

@@ -35,6 +35,7 @@ pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
         addr: Remote::Inet(([192, 0, 2, 1], port).into()),
         sources: Vec::new(),
         weight: 1,
+        max_sessions: None,
         backup: false,
         gauge: port,
     };
@@ -49,6 +50,8 @@ pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
             accept_proxy: Vec::new(),
             accept_proxy_only: false,
             proxy_header_timeout: HEADER,
+            max_sessions,
+            max_per_source: None,
         }],
         pools: vec![Pool {
             name: "echo".into(),

@@ -143,11 +143,13 @@ pub(crate) struct MemoryKernel {
     pub(crate) exhausted: BTreeSet<IpAddr>,
     /// Sources that the machine does not have.
     pub(crate) unknown: BTreeSet<IpAddr>,
+    /// No descriptor is left for a socket towards a server.
     pub(crate) open_fails: bool,
     /// What every server takes at most, when that is little.
     pub(crate) server_window: Option<usize>,
     pub(crate) listener_closed: bool,
-    pub(crate) wakes: usize,
+    /// Workers that were woken.
+    pub(crate) wakes: Vec<usize>,
     pub(crate) accept_fails: bool,
     pub(crate) cancels: usize,
     /// Every length of time that was measured.
@@ -265,6 +267,11 @@ impl MemoryKernel {
         }
     }
 
+    /// Descriptors are left, or not any more.
+    pub(crate) fn descriptors(&mut self, left: bool) {
+        (self.accept_fails, self.open_fails) = (!left, !left);
+    }
+
     /// The limit of every silent connect passes.
     pub(crate) fn connects_time_out(&mut self) {
         for (_, token) in core::mem::take(&mut self.connects) {
@@ -287,6 +294,11 @@ impl MemoryKernel {
 
     pub(crate) fn has_completions(&self) -> bool {
         !self.completions.is_empty()
+    }
+
+    /// Clients that wait to be accepted.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len()
     }
 
     fn tell(&self, call: Call) {
@@ -629,8 +641,8 @@ impl Kernel for MemoryKernel {
         block.iter().for_each(|byte| byte.set(0));
     }
 
-    fn wake(&mut self, _worker: usize) {
-        self.wakes += 1;
+    fn wake(&mut self, worker: usize) {
+        self.wakes.push(worker);
     }
 
     fn measure(&mut self, what: Span, took: Duration) {

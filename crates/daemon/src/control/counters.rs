@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use ringbolt_core::close::Cause;
+use ringbolt_core::gauge::SessionGauge;
 use ringbolt_core::header::Command;
 use ringbolt_core::limits::{DESCRIPTORS_PER_SESSION, fixed_descriptors};
 use ringbolt_core::mapping::Mapping;
 use ringbolt_core::pipes::Fallback;
 use ringbolt_core::region::Counted;
+use ringbolt_core::shortage::Shortage;
 use ringbolt_core::snapshot::{self, Snapshot};
-use ringbolt_core::stats::{Counter, ListenerStats, ServerStats, SessionGauge, WorkerStats};
+use ringbolt_core::stats::{Counter, ListenerStats, ServerStats, WorkerStats};
 use ringbolt_engine::{Control, descriptor_limit};
 
 use super::rates::{Rate, Rates};
@@ -35,6 +37,8 @@ pub(super) struct Counters {
     pub(super) spliced: u64,
     /// Directions that were to be spliced and were copied, by reason.
     pub(super) fallbacks: [u64; Fallback::COUNT],
+    /// Times something was not to be had, by what it was.
+    pub(super) shortages: [u64; Shortage::COUNT],
     /// Sessions, by what ended them.
     pub(super) ended: [u64; Cause::COUNT],
     /// Sessions that ended with an engine.
@@ -74,6 +78,8 @@ pub(super) struct Listener {
     pub(super) limit: u64,
     pub(super) total: u64,
     pub(super) bytes: Bytes,
+    /// Connections reset because their key had all the sessions it may have.
+    pub(super) denied: u64,
     pub(super) rate: Rate,
 }
 
@@ -99,10 +105,13 @@ pub(super) struct Server {
     pub(super) backup: bool,
     pub(super) sessions: u64,
     pub(super) most: u64,
+    pub(super) limit: Option<u64>,
     pub(super) total: u64,
     pub(super) bytes: Bytes,
     pub(super) connect_errors: u64,
     pub(super) redispatched: u64,
+    /// Sessions that went on to their next choice because it had all it may have.
+    pub(super) full: u64,
     /// By the client and by the server.
     pub(super) aborts: [u64; 2],
     pub(super) rate: Rate,
@@ -176,6 +185,7 @@ impl Meter {
             copied: self.of_workers(|worker| sum(&worker.copied)),
             spliced: self.of_workers(|worker| sum(&worker.spliced)),
             fallbacks: std::array::from_fn(|it| self.of_workers(|w| w.fallbacks[it].read())),
+            shortages: std::array::from_fn(|it| self.of_workers(|w| w.shortages[it].read())),
             ended: std::array::from_fn(|it| self.of_workers(|worker| worker.causes[it].read())),
             lost: self.control.header.lost(),
         };
@@ -199,7 +209,7 @@ impl Meter {
             descriptor_limit: descriptor_limit(),
             descriptors_max: fixed_descriptors(workers, binds)
                 + DESCRIPTORS_PER_SESSION * max_sessions,
-            sessions: control.header.sessions(),
+            sessions: control.header.total.sessions(),
             accepted: self.of_workers(|worker| worker.accepted.read()),
             rate: Rate::default(),
             engines: control.header.epoch(),
@@ -218,9 +228,10 @@ impl Meter {
                 open: self.control.header.command() == Command::Run,
                 sessions: gauge.sessions(),
                 most: gauge.most(),
-                limit: snapshot.max_sessions,
+                limit: listener.max_sessions.min(snapshot.max_sessions),
                 total: sum(|it| &it.sessions),
                 bytes: [sum(|it| &it.bytes[0]), sum(|it| &it.bytes[1])],
+                denied: sum(|it| &it.denied),
                 rate: Rate::default(),
             }
         };
@@ -266,10 +277,12 @@ impl Meter {
             backup: server.backup,
             sessions: gauge.sessions(),
             most: gauge.most(),
+            limit: server.max_sessions,
             total: sum(|it| &it.sessions),
             bytes: [sum(|it| &it.bytes[0]), sum(|it| &it.bytes[1])],
             connect_errors: sum(|it| &it.connect_errors),
             redispatched: sum(|it| &it.redispatched),
+            full: sum(|it| &it.full),
             aborts: [sum(|it| &it.aborts[0]), sum(|it| &it.aborts[1])],
             rate: Rate::default(),
             sources: server.sources.iter().map(source).collect(),
@@ -333,10 +346,12 @@ pub(super) mod tests {
             backup,
             sessions: base,
             most: base + 1,
+            limit: backup.then_some(base + 12),
             total: base + 2,
             bytes: [base + 3, base + 4],
             connect_errors: base + 5,
             redispatched: base + 6,
+            full: base + 13,
             aborts: [base + 7, base + 8],
             rate: Rate { now: base + 9, most: base + 10 },
             sources: vec![("10.0.0.2".into(), base + 11)],
@@ -365,6 +380,7 @@ pub(super) mod tests {
                 limit: 100,
                 total: 70,
                 bytes: [700, 701],
+                denied: 702,
                 rate: Rate { now: 3, most: 30 },
             }],
             pools: vec![Pool {
@@ -380,6 +396,7 @@ pub(super) mod tests {
             copied: 1_400,
             spliced: 1,
             fallbacks: [1, 2, 3, 4],
+            shortages: [11, 12, 13],
             ended: std::array::from_fn(|index| index as u64),
             lost: 5,
         }

@@ -4,6 +4,7 @@
 use hdrhistogram::Histogram;
 use ringbolt_core::close::Cause;
 use ringbolt_core::pipes::Fallback;
+use ringbolt_core::shortage::Shortage;
 use ringbolt_engine::Durations;
 
 use super::counters::{Counters, Listener, Pool, Server};
@@ -14,15 +15,19 @@ use Kind::{Counter, Gauge};
 const QUANTILES: [(&str, f64); 4] = [("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99), ("0.999", 0.999)];
 
 /// What ends a session before it has a server.
-const REFUSALS: [Cause; 8] = [
-    Cause::NoServer,
-    Cause::ConnectFailed,
-    Cause::ConnectTimeout,
-    Cause::LocalFault,
+const REFUSALS: [Cause; 12] = [
     Cause::BadProxyHeader,
     Cause::ProxyHeaderTimeout,
     Cause::ProxyHeaderCut,
     Cause::NoProxy,
+    Cause::SourceLimit,
+    Cause::NoServer,
+    Cause::ServersFull,
+    Cause::ConnectFailed,
+    Cause::ConnectTimeout,
+    Cause::NoPort,
+    Cause::Shortage,
+    Cause::LocalFault,
 ];
 
 /// A family over things of one kind: name, what kind of number, help, and the number.
@@ -82,13 +87,16 @@ fn process(out: &mut Exposition, counters: &Counters) {
     }
 }
 
-const LISTENERS: [Family<Listener>; 7] = [
+const LISTENERS: [Family<Listener>; 8] = [
     ("current_sessions", Gauge, "Live sessions.", |it| it.sessions),
     ("max_sessions", Gauge, "The most live sessions there were.", |it| it.most),
     ("limit_sessions", Gauge, "Sessions that may live at a time.", |it| it.limit),
     ("sessions", Counter, "Sessions begun.", |it| it.total),
     ("bytes_in", Counter, "Bytes from clients, passed on.", |it| it.bytes[0]),
     ("bytes_out", Counter, "Bytes to clients.", |it| it.bytes[1]),
+    ("denied_connections", Counter, "Connections reset: their key had max_per_source.", |it| {
+        it.denied
+    }),
     ("max_session_rate", Gauge, "Sessions in this engine's fastest second.", |it| it.rate.most),
 ];
 
@@ -146,7 +154,7 @@ fn pools(out: &mut Exposition, pools: &[Pool]) {
     }
 }
 
-const SERVERS: [Family<Server>; 13] = [
+const SERVERS: [Family<Server>; 14] = [
     ("current_sessions", Gauge, "Live sessions, and those being connected.", |it| it.sessions),
     ("max_sessions", Gauge, "The most of those there were.", |it| it.most),
     ("sessions", Counter, "Sessions that reached it.", |it| it.total),
@@ -155,6 +163,9 @@ const SERVERS: [Family<Server>; 13] = [
     ("connection_errors", Counter, "Connect attempts that failed.", |it| it.connect_errors),
     ("redispatch_warnings", Counter, "Sessions that went on to their next choice.", |it| {
         it.redispatched
+    }),
+    ("full", Counter, "Sessions that went on to their next choice: it had max_sessions.", |it| {
+        it.full
     }),
     ("weight", Gauge, "Its weight.", |it| it.weight),
     ("active", Gauge, "1 for a server that is no backup.", |it| u64::from(!it.backup)),
@@ -172,6 +183,13 @@ fn servers(out: &mut Exposition, pools: &[Pool]) {
         out.family(&format!("ringbolt_server_{name}"), kind, help);
         for (pool, server) in each_server(pools) {
             out.sample(&[("proxy", &pool.name), ("server", &server.name)], number(server));
+        }
+    }
+    let help = "Sessions that may live at a time, of servers with a limit.";
+    out.family("ringbolt_server_limit_sessions", Gauge, help);
+    for (pool, server) in each_server(pools) {
+        if let Some(limit) = server.limit {
+            out.sample(&[("proxy", &pool.name), ("server", &server.name)], limit);
         }
     }
     out.family("ringbolt_server_status", Gauge, "1 at the state it is in.");
@@ -213,6 +231,11 @@ fn own(out: &mut Exposition, counters: &Counters) {
     out.family("ringbolt_splice_fallback", Counter, help);
     for (reason, name) in Fallback::NAMES {
         out.sample(&[("reason", name)], counters.fallbacks[reason as usize]);
+    }
+    let help = "Times something was not to be had from the system.";
+    out.family("ringbolt_shortages", Counter, help);
+    for (shortage, name) in Shortage::NAMES {
+        out.sample(&[("resource", name)], counters.shortages[shortage as usize]);
     }
     out.family("ringbolt_sessions_lost", Counter, "Sessions that ended with an engine.");
     out.sample(&[("reason", "crash")], counters.lost);
@@ -280,6 +303,7 @@ mod tests {
             "ringbolt_process_connections_total 70",
             "ringbolt_process_bytes_out_total 1401",
             "ringbolt_frontend_bytes_out_total{proxy=\"web\"} 701",
+            "ringbolt_frontend_denied_connections_total{proxy=\"web\"} 702",
             "ringbolt_frontend_status{proxy=\"web\",state=\"UP\"} 1",
             "ringbolt_backend_bytes_in_total{proxy=\"echo\"} 3006",
             "ringbolt_backend_weight{proxy=\"echo\"} 2",
@@ -293,11 +317,14 @@ mod tests {
             "ringbolt_server_client_aborts_total{proxy=\"echo\",server=\"ws2\"} 2007",
             "ringbolt_server_server_aborts_total{proxy=\"echo\",server=\"ws2\"} 2008",
             "ringbolt_server_max_session_rate{proxy=\"echo\",server=\"ws2\"} 2010",
+            "ringbolt_server_limit_sessions{proxy=\"echo\",server=\"ws2\"} 2012",
+            "ringbolt_server_full_total{proxy=\"echo\",server=\"ws2\"} 2013",
             "ringbolt_server_weight{proxy=\"echo\",server=\"ws1\"} 2",
             "ringbolt_source_ports_used{proxy=\"echo\",server=\"ws2\",source=\"10.0.0.2\"} 2011",
             "ringbolt_worker_sessions{worker=\"1\"} 4",
             "ringbolt_relay_bytes_total{path=\"splice\"} 1",
             "ringbolt_splice_fallback_total{reason=\"refused\"} 4",
+            "ringbolt_shortages_total{resource=\"ports\"} 13",
             "ringbolt_sessions_lost_total{reason=\"crash\"} 5",
             "ringbolt_sessions_refused_total{reason=\"no-server\"} 7",
             "ringbolt_sessions_ended_total{reason=\"stopped\"} 10",

@@ -151,11 +151,13 @@ fn of_listener(listener: &Listener, proxy_id: u64) -> Row {
             ("conn_rate", Small(listener.rate.now)),
             ("conn_rate_max", Small(listener.rate.most)),
             ("conn_tot", Large(listener.total)),
+            ("dcon", Large(listener.denied)),
         ],
     )
 }
 
 fn of_server(pool: &Pool, server: &Server, proxy_id: u64, server_id: u64) -> Row {
+    let limit = server.limit.map(|limit| ("slim", Small(limit)));
     row(
         Kind::Server,
         &pool.name,
@@ -184,7 +186,10 @@ fn of_server(pool: &Pool, server: &Server, proxy_id: u64, server_id: u64) -> Row
             ("srv_abrt", Large(server.aborts[1])),
             ("addr", Text(server.addr.clone())),
             ("uweight", Small(server.weight)),
-        ],
+        ]
+        .into_iter()
+        .chain(limit)
+        .collect(),
     )
 }
 
@@ -297,9 +302,15 @@ mod tests {
         assert!(lines.iter().all(|line| commas(line) == commas(lines[0])), "{text}");
         assert!(commas(lines[0]) >= 52 && text.starts_with("# pxname,svname,qcur,"), "{text}");
         let expected: [&[(&str, &str)]; 4] = [
-            &[("pxname", "web"), ("svname", "FRONTEND"), ("stot", "70"), ("bout", "701")],
+            &[("pxname", "web"), ("svname", "FRONTEND"), ("stot", "70"), ("dcon", "702")],
             &[("svname", "ws1"), ("scur", "1000"), ("smax", "1001"), ("slim", ""), ("act", "1")],
-            &[("svname", "ws2"), ("econ", "2005"), ("wredis", "2006"), ("srv_abrt", "2008")],
+            &[
+                ("svname", "ws2"),
+                ("slim", "2012"),
+                ("econ", "2005"),
+                ("wredis", "2006"),
+                ("srv_abrt", "2008"),
+            ],
             &[("svname", "BACKEND"), ("bin", "3006"), ("weight", "2"), ("algo", "source")],
         ];
         for (line, cells) in lines[1..].iter().zip(expected) {
