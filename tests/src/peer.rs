@@ -237,6 +237,19 @@ impl Peer {
         bytes
     }
 
+    /// Receives exactly `length` bytes, if the connection was not reset; itself then.
+    ///
+    /// # Panics
+    ///
+    /// When neither comes.
+    pub fn receive_or_reset(mut self, length: usize) -> Option<Self> {
+        match self.stream.read_exact(&mut vec![0; length]) {
+            Ok(()) => Some(self),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => None,
+            Err(error) => panic!("neither {length} bytes nor a reset: {error}"),
+        }
+    }
+
     /// Receives `length` bytes and checks that they are those of a stream from `position` on.
     ///
     /// # Panics

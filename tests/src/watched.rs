@@ -73,12 +73,21 @@ impl Watched {
         config: Config,
         start: impl FnOnce(Config) -> Ringbolt,
     ) -> Self {
-        let config = config.global("http = \"127.0.0.1:0\"").global("log = \"json\"");
-        let config = config.global(&format!("admin = \"{}\"", folder.file("admin.sock")));
-        let ringbolt = start(config);
+        let ringbolt = start(watched_by(&folder, config));
         let line: Value = serde_json::from_str(&ringbolt.line_with("\"http\"")).expect("JSON");
         let http = line["http"].as_str().and_then(|address| address.parse().ok());
         Self { ringbolt, http: http.expect("an address"), folder }
+    }
+
+    /// Puts another configuration in force.
+    ///
+    /// # Panics
+    ///
+    /// When it is refused.
+    pub fn reload(&self, config: Config) {
+        self.ringbolt.write_configuration(&watched_by(&self.folder, config).text());
+        let answer = self.ask("reload");
+        assert!(!answer.contains("error") && !answer.contains("refused"), "{answer}");
     }
 
     /// Where it serves HTTP.
@@ -155,6 +164,12 @@ pub fn ask(socket: &str, text: &str) -> String {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("an answer and an end");
     String::from_utf8(answer).expect("text")
+}
+
+/// The configuration of a balancer that is watched from this folder.
+fn watched_by(folder: &Folder, config: Config) -> Config {
+    let config = config.global("http = \"127.0.0.1:0\"").global("log = \"json\"");
+    config.global(&format!("admin = \"{}\"", folder.file("admin.sock")))
 }
 
 impl Page {

@@ -21,6 +21,8 @@ mod closes;
 mod connect;
 /// What is left after the engine, or the supervisor, was killed.
 mod engine_death;
+/// What the machine runs out of: descriptors, ports.
+mod exhaustion;
 /// IPv4 and IPv6, side by side, mapped, and of a link.
 mod families;
 /// The harness against itself, without the binary: a check that cannot fail is a defect.
@@ -65,6 +67,8 @@ mod reload;
 mod sources;
 /// Bulk through pipes.
 mod splice;
+/// Readers that stall while much is to come.
+mod stalled;
 /// Closes and signals by the thousand, in any order.
 mod storms;
 /// Idle, half-closed, keepalive.

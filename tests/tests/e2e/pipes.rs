@@ -173,6 +173,7 @@ fn carry_without_pipes_then_with(
     let all = 4 * LENGTH as u64;
     assert_eq!((path.relayed("copy"), path.relayed("splice")), (all as f64, 0.0));
     assert!(path.fallbacks(reason) > 0.0, "{reason} is counted");
+    path.ringbolt().line_with("bytes are copied instead of spliced");
     // The system is not asked again at once, but again soon.
     streams.iter_mut().for_each(|stream| stream.carry(LENGTH));
     assert!(pipes(path.ringbolt().pid()) > 0, "it never asks again");
