@@ -142,6 +142,23 @@ fn the_client_in_a_header_is_the_key() {
 }
 
 #[test]
+fn the_client_in_a_header_is_the_one_whose_sessions_are_counted() {
+    let mut snapshot = proxied();
+    snapshot.listeners[0].max_per_source = Some(1);
+    let (mut world, first, _) = one_session_of(snapshot, ALL);
+    // All by one relay; nobody is counted before it is known who it is.
+    let others = [(); 2].map(|()| world.kernel.client(([198, 51, 100, 1], 9).into(), 1_000));
+    run(&mut world);
+    for (client, last) in [first, others[0], others[1]].into_iter().zip([5, 5, 6]) {
+        world.kernel.peer_sends(client, &heading(9, last), false);
+        run(&mut world);
+    }
+    let closed = |fd: Fd| world.kernel.sockets[&fd].closed;
+    assert_eq!([first, others[0], others[1]].map(closed), [None, Some(End::Reset), None]);
+    assert_eq!(cause(&world, Cause::SourceLimit), 1);
+}
+
+#[test]
 fn a_header_in_pieces_is_looked_at_once_a_piece() {
     let (mut world, client, _) = one_session_of(proxied(), ALL);
     for byte in &heading(50, 1)[..49] {
