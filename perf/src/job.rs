@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Job {
     /// Where the balancer listens that leads to the server this work needs.
     pub(crate) target: SocketAddr,
+    /// Where the balancer listens that leads to the source of a mix's bulk; `None` for other works.
+    pub(crate) beside: Option<SocketAddr>,
     /// Which servers the connections' own addresses are: connection `n` comes from the address that
     /// lies `n % sources` beyond 127.0.0.1.
     pub(crate) sources: u32,
@@ -20,11 +22,14 @@ pub(crate) struct Job {
     pub(crate) amount: Amount,
     /// Done before, and not measured.
     pub(crate) warm_up: Duration,
-    /// Where the histogram log goes; `None`: nowhere.
+    /// Where the histogram log goes; `None`: nowhere. It is complete when the generator has ended.
+    /// Works without latency (bulk, idle) write none.
     pub(crate) hlog: Option<PathBuf>,
 }
 
-/// How much is done.
+/// How much is done. A unit counts if it began, or was due, in the measured part; the part ends when
+/// the last of them is answered. Bulk ends with the first look at which enough has arrived, so it may
+/// be a little more.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Amount {

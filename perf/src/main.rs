@@ -7,10 +7,16 @@
 
 mod job;
 mod outcome;
+mod relay;
+mod serve;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::job::Job;
+use crate::relay::Yardstick;
 
 #[derive(Debug, Parser)]
 #[command(version, about = "Measures balancers side by side")]
@@ -28,13 +34,35 @@ enum Command {
         #[arg(value_parser = job_of)]
         job: Job,
     },
+    /// Serves until standard input ends; prints where, as one line of JSON.
+    Serve {
+        /// How many echo servers.
+        #[arg(long, default_value_t = 1)]
+        servers: u16,
+    },
+    /// Relays without any balancing until it is ended; prints one line of JSON when it listens.
+    Relay {
+        /// By which means.
+        yardstick: Yardstick,
+        /// Where clients connect to.
+        #[arg(long)]
+        from: SocketAddr,
+        /// The server.
+        #[arg(long)]
+        to: SocketAddr,
+    },
 }
 
 fn job_of(text: &str) -> Result<Job, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
-fn main() {
-    let Arguments { command: Command::Load { job } } = Arguments::parse();
-    println!("{}", serde_json::to_string(&job).expect("a job is plain data"));
+fn main() -> ExitCode {
+    let what = match Arguments::parse().command {
+        Command::Load { job } => format!("{job:?}"),
+        Command::Serve { servers } => format!("{servers} servers"),
+        Command::Relay { yardstick, from, to } => format!("{yardstick:?} from {from} to {to}"),
+    };
+    eprintln!("not built yet: {what}");
+    ExitCode::FAILURE
 }
