@@ -5,8 +5,14 @@
 //! (`run`). They are processes of their own, so that each can be pinned to a core and its cost told
 //! from the others'.
 
+mod bulk;
+mod events;
 mod job;
+mod listener;
+mod load;
 mod outcome;
+mod pattern;
+mod process;
 mod relay;
 mod serve;
 
@@ -58,11 +64,16 @@ fn job_of(text: &str) -> Result<Job, String> {
 }
 
 fn main() -> ExitCode {
-    let what = match Arguments::parse().command {
-        Command::Load { job } => format!("{job:?}"),
-        Command::Serve { servers } => format!("{servers} servers"),
-        Command::Relay { yardstick, from, to } => format!("{yardstick:?} from {from} to {to}"),
+    let done = match Arguments::parse().command {
+        Command::Load { job } => return load::load(job),
+        Command::Serve { servers } => serve::serve(servers),
+        Command::Relay { yardstick, from, to } => relay::relay(yardstick, from, to),
     };
-    eprintln!("not built yet: {what}");
-    ExitCode::FAILURE
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ringbolt-perf: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

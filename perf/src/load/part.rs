@@ -1,0 +1,83 @@
+//! The measured part of a job: which units count, and when there are no more.
+
+use std::cell::{Cell, Ref, RefCell};
+use std::time::Instant;
+
+use super::tally::Tally;
+use crate::job::Amount;
+
+/// A unit that may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// When it should; latency counts from then.
+    pub(super) due: Instant,
+    /// Whether it counts: not in the warm-up.
+    pub(super) counts: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    WarmUp,
+    /// How many units may still begin; `None`: as many as can.
+    Measuring(Option<u64>),
+    Over,
+}
+
+/// What the tasks of a job share.
+pub(super) struct Part {
+    phase: Cell<Phase>,
+    tally: RefCell<Tally>,
+}
+
+impl Part {
+    /// In the warm-up.
+    pub(super) fn new() -> Self {
+        Self { phase: Cell::new(Phase::WarmUp), tally: RefCell::new(Tally::new(Instant::now())) }
+    }
+
+    /// What is measured begins.
+    pub(super) fn begin(&self, amount: Amount) {
+        self.tally.borrow_mut().begin(Instant::now());
+        self.phase.set(Phase::Measuring(match amount {
+            Amount::For(_) => None,
+            Amount::Units(units) => Some(units),
+        }));
+    }
+
+    /// No unit begins from now on.
+    pub(super) fn end(&self) {
+        self.tally.borrow_mut().end(Instant::now());
+        self.phase.set(Phase::Over);
+    }
+
+    /// Lets a unit begin that is due now; `None`: there are no more.
+    pub(super) fn turn(&self, due: Instant) -> Option<Turn> {
+        let counts = match self.phase.get() {
+            Phase::WarmUp => false,
+            Phase::Measuring(None) => true,
+            Phase::Measuring(Some(0)) | Phase::Over => return None,
+            Phase::Measuring(Some(left)) => {
+                self.phase.set(Phase::Measuring(Some(left - 1)));
+                true
+            }
+        };
+        Some(Turn { due, counts })
+    }
+
+    /// A unit was answered, and brought so many bytes both ways together.
+    pub(super) fn answered(&self, turn: Turn, bytes: u64) {
+        if turn.counts {
+            self.tally.borrow_mut().answered(turn.due, Instant::now(), bytes);
+        }
+    }
+
+    /// A connection failed; in the warm-up too, since that is no less wrong.
+    pub(super) fn failed(&self) {
+        self.tally.borrow_mut().failures += 1;
+    }
+
+    /// What was counted.
+    pub(super) fn tally(&self) -> Ref<'_, Tally> {
+        self.tally.borrow()
+    }
+}
