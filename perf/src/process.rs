@@ -1,8 +1,10 @@
 //! How a process of a measurement gets along with whoever started it.
 
 use std::io::{self, Read, Write};
+use std::process::{Command, Stdio};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::gettid;
 use serde::Serialize;
 
 /// Takes all the descriptors that it may have: a soft limit is often 1,024.
@@ -12,6 +14,25 @@ use serde::Serialize;
 pub(crate) fn raise_descriptors() -> io::Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     Ok(setrlimit(Resource::RLIMIT_NOFILE, most, most)?)
+}
+
+/// Lets the calling thread run only when nobody else on its core wants to (SCHED_IDLE). Threads that
+/// move bulk always want to: by their side a small message would wait milliseconds for its turn, and
+/// that would be taken for the balancer's latency.
+///
+/// chrt(1) does it, because no safe call does.
+///
+/// # Errors
+/// It cannot be started, or refuses.
+pub(crate) fn stand_back() -> io::Result<()> {
+    let mut chrt = Command::new("chrt");
+    chrt.args(["--idle", "--pid", "0"]).arg(gettid().to_string());
+    let done = chrt.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    match done {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(io::Error::other(format!("chrt --idle: {status}"))),
+        Err(error) => Err(io::Error::new(error.kind(), format!("chrt, of util-linux: {error}"))),
+    }
 }
 
 /// Says something, as a line of JSON on standard output.

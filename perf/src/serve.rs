@@ -1,6 +1,4 @@
-//! The servers that a measurement needs, all on one thread: they share a core with the load anyway,
-//! and a loop that goes round takes turns between small and large in microseconds, where a scheduler
-//! would take milliseconds.
+//! The servers that a measurement needs: small things on one thread, bulk on another that stands back.
 
 mod echo;
 pub(crate) mod frames;
@@ -15,7 +13,7 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use crate::bulk::Pour;
-use crate::events::{Events, Wait, Welcome};
+use crate::events::{Events, Owner, Wait};
 use crate::listener::listen;
 use crate::{pattern, process};
 use echo::Echo;
@@ -43,40 +41,47 @@ pub(crate) struct Addresses {
 /// The reason why it cannot.
 pub(crate) fn serve(servers: u16) -> io::Result<()> {
     process::raise_descriptors()?;
-    let mut events = Events::new()?;
     let pattern = Arc::new(pattern::file()?);
-    let mut echoes = Vec::new();
-    for _ in 0..servers.max(1) {
-        echoes.push(door(&mut events, Box::new(|| (Box::<Echo>::default(), Wait::Input)))?);
-    }
-    let total = Arc::new(AtomicU64::new(0));
-    let sink = door(
-        &mut events,
-        Box::new(move || (Box::new(Sink::Asked(Arc::clone(&total))), Wait::Input)),
-    )?;
-    let poured = Arc::clone(&pattern);
-    let source = door(
-        &mut events,
-        Box::new(move || (Box::new(Pour::new(Arc::clone(&poured))), Wait::Output)),
-    )?;
-    let frames = door(
-        &mut events,
-        Box::new(move || (Box::new(Frames::new(Arc::clone(&pattern))), Wait::Input)),
-    )?;
-    let addresses = Addresses { echo: echoes[0], sink, source, frames, echoes };
+    let (mut small, mut bulk) = (Events::new()?, Events::new()?);
+    let echoes = (0..servers.max(1))
+        .map(|_| door(&mut small, || (Box::<Echo>::default(), Wait::Input)))
+        .collect::<io::Result<Vec<_>>>()?;
+    let (poured, total) = (Arc::clone(&pattern), Arc::new(AtomicU64::new(0)));
+    let addresses = Addresses {
+        echo: echoes[0],
+        sink: door(&mut bulk, move || (Box::new(Sink::Asked(Arc::clone(&total))), Wait::Input))?,
+        source: door(&mut bulk, move || (Box::new(Pour::new(Arc::clone(&poured))), Wait::Output))?,
+        frames: door(&mut small, move || {
+            (Box::new(Frames::new(Arc::clone(&pattern))), Wait::Input)
+        })?,
+        echoes,
+    };
     process::say(&addresses);
+
     let stop = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&stop);
+    let input_ended = Arc::clone(&stop);
     thread::spawn(move || {
         process::wait_for_end_of_input();
-        told.store(true, Relaxed);
+        input_ended.store(true, Relaxed);
     });
-    events.run(&stop)
+    let both = Arc::clone(&stop);
+    let beside = thread::spawn(move || {
+        let result = process::stand_back().and_then(|()| bulk.run(&both));
+        both.store(true, Relaxed);
+        result
+    });
+    small.run(&stop)?;
+    beside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn door(events: &mut Events, welcome: Welcome) -> io::Result<SocketAddr> {
+/// Listens on a free port; `welcome` makes what serves a connection, and says what it waits for
+/// first.
+fn door(
+    events: &mut Events,
+    welcome: impl FnMut() -> (Box<dyn Owner>, Wait) + Send + 'static,
+) -> io::Result<SocketAddr> {
     let listener = listen((Ipv4Addr::LOCALHOST, 0).into())?;
     let addr = listener.local_addr()?;
-    events.open(listener, welcome)?;
+    events.open(listener, Box::new(welcome))?;
     Ok(addr)
 }

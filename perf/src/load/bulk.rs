@@ -17,7 +17,7 @@ use crate::events::{Events, Owner, Wait};
 use crate::job::{Amount, Job, Way};
 use crate::outcome::{Outcome, Report};
 use crate::pattern;
-use crate::process::{say, wait_for_end_of_input};
+use crate::process::{self, say, wait_for_end_of_input};
 use crate::serve::sink;
 
 /// Between two looks at how much has arrived: seldom enough to cost nothing.
@@ -41,6 +41,9 @@ pub(super) async fn run(job: &Job, streams: u32, way: Way) -> Result<(), String>
     };
     let took = began.elapsed();
     let failures = bulk.failures();
+    if arrived == 0 && failures == 0 {
+        return Err("bulk: nothing arrived".into());
+    }
     say(&Report::Measured(Outcome {
         units: arrived,
         bytes: arrived,
@@ -84,8 +87,14 @@ impl Bulk {
             Way::Down => Count::Here(arrived),
         };
         let (closed, stop) = (events.closed(), Arc::new(AtomicBool::new(false)));
-        let told = Arc::clone(&stop);
-        let thread = thread::spawn(move || events.run(&told).map(|()| events));
+        let (told, failed) = (Arc::clone(&stop), Arc::clone(&closed));
+        let thread = thread::spawn(move || {
+            let result = process::stand_back().and_then(|()| events.run(&told));
+            if result.is_err() {
+                failed.fetch_add(1, Relaxed);
+            }
+            result.map(|()| events)
+        });
         Ok(Self { streams, count, closed, stop, thread })
     }
 
@@ -102,7 +111,7 @@ impl Bulk {
         }
     }
 
-    /// Streams that have failed.
+    /// Streams that have failed, and one more if what moves them has.
     pub(super) fn failures(&self) -> u64 {
         self.closed.load(Relaxed)
     }

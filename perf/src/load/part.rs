@@ -81,3 +81,43 @@ impl Part {
         self.tally.borrow()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_warm_up_does_not_count() {
+        let (part, now) = (Part::new(), Instant::now());
+        let early = part.turn(now).unwrap();
+        assert!(!early.counts);
+        part.begin(Amount::Units(2));
+        part.answered(early, 10);
+        let counted = part.turn(now).unwrap();
+        assert!(counted.counts);
+        part.answered(counted, 10);
+        assert_eq!((part.tally().outcome().units, part.tally().outcome().bytes), (1, 10));
+    }
+
+    #[test]
+    fn units_are_as_many_as_asked_for() {
+        let (part, now) = (Part::new(), Instant::now());
+        part.begin(Amount::Units(3));
+        assert_eq!(std::iter::from_fn(|| part.turn(now)).count(), 3);
+    }
+
+    #[test]
+    fn the_end_is_the_end_and_failures_before_it_stay() {
+        let (part, now) = (Part::new(), Instant::now());
+        part.failed();
+        part.begin(Amount::For(Duration::from_secs(1)));
+        let turn = part.turn(now).unwrap();
+        part.end();
+        assert_eq!(part.turn(now), None);
+        part.answered(turn, 1);
+        let outcome = part.tally().outcome();
+        assert_eq!((outcome.units, outcome.failures), (1, 1));
+    }
+}

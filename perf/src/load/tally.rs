@@ -106,3 +106,80 @@ impl Tally {
 fn empty() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, DIGITS).expect("bounds are in range")
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use hdrhistogram::serialization::Deserializer;
+    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+
+    use super::*;
+
+    fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    /// A thousand answers, one each 2 ms, that took 1 ms, 2 ms … 1 s.
+    fn thousand() -> Tally {
+        let began = Instant::now();
+        let mut tally = Tally::new(began);
+        for n in 1..=1000 {
+            let due = began + ms(2 * n);
+            tally.answered(due, due + ms(n), 3);
+        }
+        tally
+    }
+
+    #[test]
+    fn quantiles_are_right_to_three_digits() {
+        let outcome = thousand().outcome();
+        let latency = outcome.latency.unwrap();
+        for (found, wanted) in
+            [(latency.p50, 500), (latency.p99, 990), (latency.p999, 999), (latency.max, 1000)]
+        {
+            let wanted = wanted as f64 * 1e6;
+            assert!((found as f64 - wanted).abs() <= wanted / 1000.0, "{found} for {wanted}");
+        }
+        assert_eq!((outcome.units, outcome.bytes, outcome.took), (1000, 3000, ms(3000)));
+    }
+
+    #[test]
+    fn a_time_beyond_all_bounds_is_still_counted() {
+        let began = Instant::now();
+        let mut tally = Tally::new(began);
+        tally.answered(began, began + 2 * LONGEST, 0);
+        tally.answered(began + 2 * LONGEST, began + 2 * LONGEST, 0);
+        assert_eq!(tally.outcome().units, 2);
+    }
+
+    #[test]
+    fn without_answers_there_is_no_latency() {
+        assert_eq!(Tally::new(Instant::now()).outcome(), Outcome::default());
+    }
+
+    #[test]
+    fn the_log_has_an_interval_a_second() {
+        let path = std::env::temp_dir().join(format!("tally-{}.hlog", std::process::id()));
+        thousand().write_log(&path, "work").unwrap();
+        let log = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let mut found = Vec::new();
+        for entry in IntervalLogIterator::new(&log) {
+            let LogEntry::Interval(interval) = entry.unwrap() else { continue };
+            assert_eq!(interval.tag().unwrap().as_str(), "work");
+            let packed = STANDARD.decode(interval.encoded_histogram()).unwrap();
+            let histogram: Histogram<u64> =
+                Deserializer::new().deserialize(&mut &packed[..]).unwrap();
+            found.push((interval.start_timestamp(), interval.duration(), histogram.len()));
+        }
+        // Answers come at 3, 6 … 3,000 ms.
+        let wanted = [
+            (ms(0), INTERVAL, 333),
+            (ms(1000), INTERVAL, 333),
+            (ms(2000), INTERVAL, 333),
+            (ms(3000), ms(0), 1),
+        ];
+        assert_eq!(found, wanted);
+    }
+}

@@ -1,0 +1,6 @@
+//! The generator, its servers and both yardsticks, as processes: every work brings what it is asked
+//! for, straight and through a relay, and what goes wrong is counted or said, and never hangs.
+
+mod failures;
+mod processes;
+mod works;
