@@ -75,7 +75,8 @@ pub(crate) enum Work {
         /// How many.
         connections: u32,
     },
-    /// Round trips beside bulk. Unit: a round trip.
+    /// Round trips beside bulk. Unit: a round trip. By a rate: without one they take the core that bulk
+    /// needs too, since bulk stands back for them.
     Mix {
         /// With round trips.
         connections: u32,
@@ -96,6 +97,19 @@ pub(crate) enum Work {
         /// One frame in so many is answered by a burst of [`BURST`] bytes instead of by an echo.
         burst_every: u32,
     },
+}
+
+impl Work {
+    /// Units a second, of an open loop.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        match *self {
+            Self::PingPong { rate, .. } | Self::Connects { rate, .. } | Self::Mix { rate, .. } => {
+                rate
+            }
+            Self::WebSocketLike { rate, .. } => Some(rate),
+            Self::Bulk { .. } | Self::Idle { .. } => None,
+        }
+    }
 }
 
 /// Bytes of a burst.

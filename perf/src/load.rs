@@ -2,7 +2,7 @@
 //! it, and keeps the connections until standard input ends.
 //!
 //! Small things go through a ring, with tokio-uring, on one thread; bulk by calls that the kernel
-//! answers without copying, on another (see `crate::bulk`). The clock is read twice a unit.
+//! answers without copying, on another (see `crate::bulk`).
 
 mod bulk;
 mod connection;
@@ -34,6 +34,9 @@ type Tasks = JoinSet<io::Result<Option<Connection>>>;
 /// Entries of the ring; what does not fit is submitted early.
 const ENTRIES: u32 = 1024;
 
+/// Highest rate: a turn each microsecond is more than any product answers on a core.
+const MOST_A_SECOND: f64 = 1e6;
+
 /// Does the job and says so on standard output.
 pub(crate) fn load(job: Job) -> ExitCode {
     match run(job) {
@@ -46,6 +49,11 @@ pub(crate) fn load(job: Job) -> ExitCode {
 }
 
 fn run(job: Job) -> Result<(), String> {
+    if let Some(rate) = job.work.rate()
+        && !(rate > 0.0 && rate <= MOST_A_SECOND)
+    {
+        return Err(format!("a rate of {rate}: it must be above 0 and at most {MOST_A_SECOND}"));
+    }
     raise_descriptors().map_err(|error| format!("the limit of descriptors: {error}"))?;
     tokio_uring::builder().entries(ENTRIES).start(work(&Rc::new(job)))
 }

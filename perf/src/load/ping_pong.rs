@@ -38,10 +38,10 @@ pub(super) async fn start(
     if let Some(rate) = rate {
         let part = Rc::clone(part);
         tasks.spawn_local(async move {
-            let mut next = (0..givers.len()).cycle();
+            let mut in_turn = givers.iter().cycle();
             keep(rate, &part, |turn| {
                 // A connection that failed takes none; that it failed is counted.
-                let _ = next.next().map(|next| givers[next].send(turn));
+                let _ = in_turn.next().map(|give| give.send(turn));
             })
             .await?;
             Ok(None)

@@ -33,6 +33,7 @@ struct Session {
 /// # Errors
 /// Those of accepting.
 pub(super) fn relay(listener: TcpListener, to: SocketAddr) -> io::Result<()> {
+    listener.set_nonblocking(true)?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
     let (mut sessions, mut next) = (HashMap::new(), 0);
@@ -45,7 +46,7 @@ pub(super) fn relay(listener: TcpListener, to: SocketAddr) -> io::Result<()> {
         };
         for event in &ready[..count] {
             if event.data() == LISTENER {
-                let (client, _) = listener.accept()?;
+                let Some((client, _)) = would_block(listener.accept())? else { continue };
                 if let Ok(session) = Session::new(&epoll, next, client.into(), to) {
                     sessions.insert(next, session);
                 }

@@ -123,6 +123,16 @@ fn a_mix_without_a_second_address() {
     assert!(failed(&job(&servers["echo"], work, 1)).contains("beside"));
 }
 
+#[test]
+fn a_rate_that_is_none() {
+    let (_serving, servers) = serve();
+    for rate in [0.0, -1.0, 1e7] {
+        let work = json!({"kind": "connects", "concurrency": 1, "size": 8, "rate": rate});
+        let reason = failed(&job(&servers["echo"], work, 1));
+        assert!(reason.contains("rate"), "{reason}");
+    }
+}
+
 /// Connection n comes from the address n % sources beyond 127.0.0.1.
 #[test]
 fn clients_come_from_addresses_of_their_own() {
