@@ -8,13 +8,13 @@
 mod bulk;
 mod events;
 mod job;
-mod listener;
 mod load;
 mod outcome;
 mod pattern;
 mod process;
 mod relay;
 mod serve;
+mod sockets;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;

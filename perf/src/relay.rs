@@ -11,8 +11,8 @@ use std::net::SocketAddr;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::listener::listen;
 use crate::process;
+use crate::sockets::listen;
 
 /// By which means bytes are moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bulk::Pour;
 use crate::events::{Events, Owner, Wait};
-use crate::listener::listen;
+use crate::sockets::listen;
 use crate::{pattern, process};
 use echo::Echo;
 use frames::Frames;

@@ -1,6 +1,6 @@
 //! A client's connection: made with socket2, then in the hands of the ring.
 
-use std::io::{self, Error, ErrorKind};
+use std::io::{self, ErrorKind};
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr};
 use std::pin::pin;
@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tokio_uring::net::TcpStream;
 
 use crate::job::Job;
+use crate::sockets::begin_to_connect;
 
 /// No answer takes longer; if one does the connection has failed.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
@@ -71,12 +72,7 @@ impl Connection {
     ) -> io::Result<Self> {
         let socket = socket_of(job, number)?;
         socket.set_nonblocking(true)?;
-        match socket.connect(&job.target.into()) {
-            Err(error) if error.raw_os_error() != Some(nix::libc::EINPROGRESS) => {
-                return Err(error);
-            }
-            _ => {}
-        }
+        begin_to_connect(&socket, job.target)?;
         let buffer = Vec::with_capacity(longest.clamp(1, PIECE));
         Ok(Self { stream: TcpStream::from_std(socket.into()), message, buffer })
     }
@@ -109,12 +105,8 @@ impl Connection {
     }
 
     /// Returns when the connection ends or anything comes in.
-    pub(super) async fn ended(&self) -> Error {
-        match self.stream.read(vec![0]).await.0 {
-            Ok(0) => ErrorKind::UnexpectedEof.into(),
-            Ok(_) => ErrorKind::InvalidData.into(),
-            Err(error) => error,
-        }
+    pub(super) async fn ended(&self) {
+        let _ = self.stream.read(vec![0]).await;
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) async fn run(job: &Rc<Job>, connections: u32) -> Result<(), String> {
     for connection in standing {
         let lost = Rc::clone(&lost);
         tokio_uring::spawn(async move {
-            let _ = connection.ended().await;
+            connection.ended().await;
             lost.set(lost.get() + 1);
         });
     }

@@ -13,6 +13,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use socket2::{Domain, Socket, Type};
 
 use super::PIECE;
+use crate::sockets::begin_to_connect;
 
 /// Events taken at a time.
 const BATCH: usize = 64;
@@ -72,12 +73,7 @@ impl Session {
             socket.set_nonblocking(true)?;
             socket.set_tcp_nodelay(true)?;
         }
-        match sockets[1].connect(&to.into()) {
-            Err(error) if error.raw_os_error() != Some(nix::libc::EINPROGRESS) => {
-                return Err(error);
-            }
-            _ => {}
-        }
+        begin_to_connect(&sockets[1], to)?;
         let flags = EpollFlags::EPOLLIN
             | EpollFlags::EPOLLOUT
             | EpollFlags::EPOLLRDHUP

@@ -1,8 +1,9 @@
-//! A listening socket as all of ours are made.
+//! Sockets as all of ours are made.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
+use nix::libc::EINPROGRESS;
 use socket2::{Domain, Socket, Type};
 
 /// Connections that may wait to be accepted: more than any load opens at a time.
@@ -21,4 +22,15 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
         Ok(socket.into())
     };
     made().map_err(|error: io::Error| io::Error::new(error.kind(), format!("{addr}: {error}")))
+}
+
+/// Begins to connect a socket that does not block; whether it succeeds shows when it is written to.
+///
+/// # Errors
+/// Those of connect(2), but for the one that says that it has begun.
+pub(crate) fn begin_to_connect(socket: &Socket, to: SocketAddr) -> io::Result<()> {
+    match socket.connect(&to.into()) {
+        Err(error) if error.raw_os_error() == Some(EINPROGRESS) => Ok(()),
+        result => result,
+    }
 }
