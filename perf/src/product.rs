@@ -3,6 +3,8 @@
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::relay::Yardstick;
+
 /// A product, with the settings it is measured with.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize,
@@ -39,6 +41,23 @@ pub(crate) enum Product {
     RelayUring,
 }
 
+/// Whose program a product is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Maker {
+    /// Ours.
+    Ringbolt,
+    /// Ours, of another revision.
+    Base,
+    /// HAProxy.
+    Haproxy,
+    /// nginx.
+    Nginx,
+    /// This program.
+    Relay(Yardstick),
+    /// There is none.
+    Nobody,
+}
+
 impl Product {
     /// Its name in tables.
     pub(crate) const fn title(self) -> &'static str {
@@ -64,13 +83,31 @@ impl Product {
         self.to_possible_value().expect("none is hidden").get_name().to_owned()
     }
 
+    /// Whose program it is.
+    pub(crate) const fn maker(self) -> Maker {
+        match self {
+            Self::Ringbolt | Self::RingboltCopy | Self::RingboltAlways => Maker::Ringbolt,
+            Self::Base => Maker::Base,
+            Self::Haproxy | Self::HaproxyAuto | Self::HaproxySplice | Self::HaproxyTuned => {
+                Maker::Haproxy
+            }
+            Self::Nginx | Self::Nginx64k => Maker::Nginx,
+            Self::RelayEpoll => Maker::Relay(Yardstick::Epoll),
+            Self::RelayUring => Maker::Relay(Yardstick::Uring),
+            Self::Direct => Maker::Nobody,
+        }
+    }
+
+    /// Whether it is a yardstick, which leads to one server only.
+    pub(crate) const fn is_relay(self) -> bool {
+        matches!(self.maker(), Maker::Relay(_))
+    }
+
     /// What the names of the threads that move bytes begin with; anything where all of them do.
     pub(crate) const fn workers(self) -> &'static str {
-        match self {
-            Self::Ringbolt | Self::RingboltCopy | Self::RingboltAlways | Self::Base => "worker-",
-            Self::Haproxy | Self::HaproxyAuto | Self::HaproxySplice | Self::HaproxyTuned => "",
-            Self::Nginx | Self::Nginx64k | Self::Direct => "",
-            Self::RelayEpoll | Self::RelayUring => "",
+        match self.maker() {
+            Maker::Ringbolt | Maker::Base => "worker-",
+            Maker::Haproxy | Maker::Nginx | Maker::Relay(_) | Maker::Nobody => "",
         }
     }
 }

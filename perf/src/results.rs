@@ -1,6 +1,7 @@
 //! What a run found, as `run.json` keeps it: everything that a report is made from, beside the
 //! histogram logs.
 
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -161,6 +162,27 @@ pub(crate) struct Syscalls {
     pub(crate) calls: f64,
 }
 
+impl Broken {
+    /// That this turn failed, and why.
+    pub(crate) fn new(
+        scenario: &Scenario,
+        product: Product,
+        round: u32,
+        error: &anyhow::Error,
+    ) -> Self {
+        let (name, no_room) = (scenario.name.clone(), scenario.to_the_limit);
+        Self { scenario: name, product, round, why: format!("{error:#}"), no_room }
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scenario, product, round, why, no_room } = self;
+        let kind = if *no_room { "no room" } else { "broken" };
+        write!(f, "{kind}: {scenario}, {}, round {}: {why}", product.title(), round + 1)
+    }
+}
+
 impl Run {
     /// Reads what [`Run::save`] wrote.
     pub(crate) fn load(folder: &Path) -> Result<Self> {
@@ -191,6 +213,18 @@ impl Run {
     ) -> impl Iterator<Item = &Measurement> {
         let mine = move |one: &&Measurement| one.scenario == scenario && one.product == product;
         self.measurements.iter().filter(mine)
+    }
+
+    /// The name of a product with the version of its program, if both are known.
+    pub(crate) fn versioned(&self, product: Product) -> String {
+        let version = self.entrants.iter().find(|one| one.product == product);
+        let version = version.map(|one| one.version.as_str()).filter(|version| !version.is_empty());
+        let title = product.title();
+        match (version, title.split_once(',')) {
+            (None, _) => title.into(),
+            (Some(version), None) => format!("{title} {version}"),
+            (Some(version), Some((name, how))) => format!("{name} {version},{how}"),
+        }
     }
 
     /// Whether something went wrong that should not.

@@ -1,0 +1,77 @@
+//! What a run found, for people: a table in the terminal, one for README, and a page with plots.
+
+mod growth;
+mod latency;
+mod markdown;
+mod page;
+mod plot;
+mod ratios;
+mod terminal;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::product::Product;
+use crate::results::Run;
+use crate::scenario::Scenario;
+use crate::statistics::Spread;
+use crate::verdict::{self, rounds};
+
+pub(crate) use markdown::markdown;
+pub(crate) use terminal::terminal;
+
+/// The page, in a results folder.
+pub(crate) const PAGE: &str = "report.html";
+
+/// Writes the page into the run's folder.
+///
+/// # Errors
+/// Those of its files.
+pub(crate) fn write(run: &Run, folder: &Path) -> Result<()> {
+    let file = folder.join(PAGE);
+    fs::write(&file, page::page(run, folder)?).with_context(|| file.display().to_string())
+}
+
+/// A product's figures in a scenario, as a table has them.
+struct Line {
+    product: Product,
+    /// One for each figure of the scenario.
+    figures: Vec<Option<Spread>>,
+}
+
+/// All products that have figures in a scenario, in its order.
+fn lines(run: &Run, scenario: &Scenario) -> Vec<Line> {
+    let line = |product: &Product| {
+        let spread = |figure| {
+            let values = rounds(run.of(&scenario.name, *product), figure);
+            Spread::of(values.into_iter().map(|(_, value)| value))
+        };
+        let figures: Vec<_> = scenario.figures.iter().map(|figure| spread(*figure)).collect();
+        Line { product: *product, figures }
+    };
+    let lines = scenario.products.iter().map(line);
+    lines.filter(|line| line.figures.iter().any(Option::is_some)).collect()
+}
+
+/// What is not in the figures: who is not there, what broke, rows that were not measured.
+fn reservations(run: &Run) -> Vec<String> {
+    let mut all = Vec::new();
+    if !run.complete {
+        all.push("This run was broken off; what follows is a part of it.".into());
+    }
+    all.extend(run.left_out.iter().map(|one| format!("left out: {}: {}", one.product.title(), one.why)));
+    all.extend(run.broken.iter().map(ToString::to_string));
+    let missing = verdict::missing(run);
+    if !missing.is_empty() {
+        all.push(format!("not measured in this run: {}", missing.join("; ")));
+    }
+    all
+}
+
+/// Whether a cell of a table is a verdict.
+fn is_verdict(word: &str) -> bool {
+    use verdict::Verdict::{Floor, Lost, Must, Stretch};
+    [Stretch, Must, Floor, Lost].iter().any(|verdict| verdict.word() == word)
+}

@@ -1,0 +1,97 @@
+//! The table in the terminal.
+
+use std::fmt::Write;
+
+use super::{lines, reservations};
+use crate::results::Run;
+use crate::verdict::{Judged, judge};
+
+/// All of it: what every product did, then how the rows went.
+pub(crate) fn terminal(run: &Run) -> String {
+    let mut text = String::new();
+    for scenario in &run.scenarios {
+        let lines = lines(run, scenario);
+        if lines.is_empty() {
+            continue;
+        }
+        let head = scenario.figures.iter().map(|figure| figure.title(scenario));
+        let mut rows = vec![std::iter::once(scenario.title.clone()).chain(head).collect()];
+        for line in lines {
+            let figures = line.figures.iter().zip(&scenario.figures);
+            let figures = figures.map(|(spread, figure)| match spread {
+                Some(spread) => figure.show(scenario, spread.median),
+                None => "–".into(),
+            });
+            let name = format!("  {}", line.product.title());
+            rows.push(std::iter::once(name).chain(figures).collect());
+        }
+        text += &table(&rows);
+        text.push('\n');
+    }
+    let mut rows = vec![["", "against", "ours", "theirs", "ratio (quartiles)", "must", "stretch", ""]
+        .map(str::to_owned)
+        .to_vec()];
+    rows.extend(judge(run).iter().map(row));
+    if rows.len() > 1 {
+        text += &table(&rows);
+    }
+    for reservation in reservations(run) {
+        let _ = writeln!(text, "{reservation}");
+    }
+    text
+}
+
+fn row(one: &Judged<'_>) -> Vec<String> {
+    let show = |value| one.figure.show(one.scenario, value);
+    let reached = match one.against {
+        Some(_) => {
+            let spread = one.reached;
+            format!("{:.2} ({:.2}–{:.2})", spread.median, spread.lower, spread.upper)
+        }
+        None => String::new(),
+    };
+    vec![
+        one.title.clone(),
+        one.against.map_or("", |product| product.title()).into(),
+        show(one.ours.median),
+        one.theirs.map(|spread| show(spread.median)).unwrap_or_default(),
+        reached,
+        one.bar.must.map(|must| one.show_bar(must)).unwrap_or_default(),
+        one.bar.stretch.map(|stretch| one.show_bar(stretch)).unwrap_or_default(),
+        one.verdict.word().into(),
+    ]
+}
+
+/// Columns as wide as their widest cell; the first to the left, the others to the right.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).filter_map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            if line.is_empty() {
+                let _ = write!(line, "{cell:<width$}");
+            } else {
+                let _ = write!(line, "  {cell:>width$}");
+            }
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [["a", "µs"], ["long", "1"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table(&rows), "a     µs\nlong   1\n");
+    }
+}
