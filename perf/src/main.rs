@@ -7,22 +7,33 @@
 
 mod bulk;
 mod events;
+mod figure;
 mod job;
 mod load;
 mod outcome;
 mod pattern;
 mod process;
+mod product;
 mod relay;
+mod report;
+mod results;
+mod rows;
+mod run;
+mod scenario;
 mod serve;
 mod sockets;
+mod statistics;
+mod verdict;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::job::Job;
 use crate::relay::Yardstick;
+use crate::results::Run;
 
 #[derive(Debug, Parser)]
 #[command(version, about = "Measures balancers side by side")]
@@ -33,6 +44,18 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measures products in turns; `perf/run` prepares a network for it.
+    Run(run::Options),
+    /// Makes the page of a results folder anew, and prints its tables.
+    Report {
+        /// What `run` made.
+        folder: PathBuf,
+    },
+    /// Prints the table that README quotes.
+    Readme {
+        /// What `run` made.
+        folder: PathBuf,
+    },
     /// Does one job, given as JSON, and prints one line of JSON when its measured part begins, and
     /// one when it has ended.
     Load {
@@ -64,16 +87,30 @@ fn job_of(text: &str) -> Result<Job, String> {
 }
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
-        Command::Load { job } => return load::load(job),
-        Command::Serve { servers } => serve::serve(servers),
-        Command::Relay { yardstick, from, to } => relay::relay(yardstick, from, to),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ringbolt-perf: {error}");
-            ExitCode::FAILURE
-        }
+    match Arguments::parse().command {
+        Command::Run(options) => ended(run::run(&options)),
+        Command::Report { folder } => ended(Run::load(&folder).and_then(|run| {
+            report::write(&run, &folder)?;
+            print!("{}", report::terminal(&run));
+            Ok(ExitCode::SUCCESS)
+        })),
+        Command::Readme { folder } => ended(Run::load(&folder).map(|run| {
+            print!("{}", report::markdown(&run));
+            ExitCode::SUCCESS
+        })),
+        Command::Load { job } => load::load(job),
+        Command::Serve { servers } => done(serve::serve(servers)),
+        Command::Relay { yardstick, from, to } => done(relay::relay(yardstick, from, to)),
     }
+}
+
+fn done(result: std::io::Result<()>) -> ExitCode {
+    ended(result.map(|()| ExitCode::SUCCESS).map_err(Into::into))
+}
+
+fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("ringbolt-perf: {error:#}");
+        ExitCode::FAILURE
+    })
 }

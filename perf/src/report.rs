@@ -8,6 +8,7 @@ mod plot;
 mod ratios;
 mod terminal;
 
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
@@ -17,7 +18,7 @@ use crate::product::Product;
 use crate::results::Run;
 use crate::scenario::Scenario;
 use crate::statistics::Spread;
-use crate::verdict::{self, rounds};
+use crate::verdict::{self, Judged, rounds};
 
 pub(crate) use markdown::markdown;
 pub(crate) use terminal::terminal;
@@ -55,13 +56,43 @@ fn lines(run: &Run, scenario: &Scenario) -> Vec<Line> {
     lines.filter(|line| line.figures.iter().any(Option::is_some)).collect()
 }
 
+/// What stands above [`row`].
+const ROW: [&str; 9] =
+    ["", "against", "ours", "theirs", "ratio (quartiles)", "floor", "must", "stretch", ""];
+
+/// A row as every table has it; empty where there is nothing.
+fn row(run: &Run, one: &Judged<'_>) -> Vec<String> {
+    let show = |value| one.figure.show(one.scenario, value);
+    let mut ratio = String::new();
+    if one.against.is_some() {
+        let Spread { median, lower, upper, .. } = one.reached;
+        let _ = write!(ratio, "{median:.2} ({lower:.2}–{upper:.2})");
+    }
+    if let Some(rate) = one.at_bulk {
+        let _ = write!(ratio, " at {rate:.2} of its bulk");
+    }
+    vec![
+        format!("{}: {}", one.title, one.figure.title(one.scenario)),
+        one.against.map(|product| run.versioned(product)).unwrap_or_default(),
+        show(one.ours.median),
+        one.theirs.map(|spread| show(spread.median)).unwrap_or_default(),
+        ratio,
+        one.floor.map(|floor| format!("{:.2}", floor.median)).unwrap_or_default(),
+        one.bar.must.map(|must| one.show_bar(must)).unwrap_or_default(),
+        one.bar.stretch.map(|stretch| one.show_bar(stretch)).unwrap_or_default(),
+        one.verdict.word().into(),
+    ]
+}
+
 /// What is not in the figures: who is not there, what broke, rows that were not measured.
 fn reservations(run: &Run) -> Vec<String> {
     let mut all = Vec::new();
     if !run.complete {
         all.push("This run was broken off; what follows is a part of it.".into());
     }
-    all.extend(run.left_out.iter().map(|one| format!("left out: {}: {}", one.product.title(), one.why)));
+    all.extend(
+        run.left_out.iter().map(|one| format!("left out: {}: {}", one.product.title(), one.why)),
+    );
     all.extend(run.broken.iter().map(ToString::to_string));
     let missing = verdict::missing(run);
     if !missing.is_empty() {

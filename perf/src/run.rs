@@ -16,19 +16,19 @@ mod turn;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::job::Amount;
 use crate::product::Product;
 use crate::report;
 use crate::results::{Broken, Machine, Run, Syscalls};
 use crate::scenario::{Mode, Scenario};
-use lineup::{CONFIGS, Lineup};
+use lineup::{CONFIGS, LOGS, Lineup};
 use progress::Progress;
 use turn::{Servers, Track};
+
+pub(crate) use turn::hlog;
 
 /// The folder of histogram logs, in a results folder.
 pub(crate) const HLOGS: &str = "hlog";
@@ -103,7 +103,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let scenarios = options.scenarios()?;
     let name = machine.date.replace(':', "");
     let folder = options.out.clone().unwrap_or_else(|| Path::new("perf/results").join(name));
-    for folder in [folder.join(CONFIGS), folder.join(HLOGS)] {
+    for name in [CONFIGS, HLOGS, LOGS] {
+        let folder = folder.join(name);
         fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     }
     let lineup = Lineup::new(&folder, cores[0]);
@@ -122,6 +123,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let mut bench = Bench { run, lineup, cores, folder };
     bench.measure()?;
     let Bench { run, folder, .. } = bench;
+    if !run.is_broken() {
+        fs::remove_dir_all(folder.join(LOGS))?;
+    }
     report::write(&run, &folder)?;
     print!("{}", report::terminal(&run));
     println!("\n{}", folder.join(report::PAGE).display());
@@ -175,7 +179,8 @@ impl Bench {
                 }
             }
         }
-        let absent = |product: &Product| self.run.left_out.iter().any(|one| one.product == *product);
+        let absent =
+            |product: &Product| self.run.left_out.iter().any(|one| one.product == *product);
         let mut scenarios = self.run.scenarios.clone();
         for scenario in &mut scenarios {
             scenario.products.retain(|product| !absent(product));
@@ -216,7 +221,7 @@ impl Bench {
             products.retain(|product| !full.contains(product));
             for product in products {
                 progress.turn(scenario, product, round);
-                let hlog = turn::hlog(&self.folder.join(HLOGS), &scenario.name, product, round);
+                let hlog = hlog(&self.folder.join(HLOGS), &scenario.name, product, round);
                 let result = if scenario.seeks_most() {
                     track.most_held(scenario, product)
                 } else {

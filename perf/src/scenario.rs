@@ -222,13 +222,7 @@ fn held(products: &[Product]) -> Scenario {
 }
 
 impl Scenario {
-    fn new(
-        name: &str,
-        title: &str,
-        work: Work,
-        products: &[Product],
-        figures: &[Figure],
-    ) -> Self {
+    fn new(name: &str, title: &str, work: Work, products: &[Product], figures: &[Figure]) -> Self {
         Self {
             name: name.into(),
             title: title.into(),

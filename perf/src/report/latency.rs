@@ -27,9 +27,8 @@ pub(super) fn latency(run: &Run, scenario: &Scenario, folder: &Path) -> Result<O
     let mut curves = Vec::new();
     for product in &scenario.products {
         let Some(all) = histogram(run, scenario, *product, folder)? else { continue };
-        let points = places(all.len()).map(|place| {
-            (place, all.value_at_quantile(1.0 - 1.0 / place) as f64 / 1e3)
-        });
+        let points = places(all.len())
+            .map(|place| (place, all.value_at_quantile(1.0 - 1.0 / place) as f64 / 1e3));
         curves.push(Curve { product: *product, points: points.collect(), marks: false });
     }
     if curves.is_empty() {
@@ -86,7 +85,7 @@ fn histogram(
 fn intervals(log: &[u8]) -> Result<Vec<Histogram<u64>>> {
     let mut found = Vec::new();
     for entry in IntervalLogIterator::new(log) {
-        let entry = entry.map_err(|error| anyhow!("no histogram log: {error}"))?;
+        let entry = entry.map_err(|error| anyhow!("no histogram log: {error:?}"))?;
         if let LogEntry::Interval(interval) = entry {
             let bytes = STANDARD.decode(interval.encoded_histogram())?;
             let histogram = Deserializer::new().deserialize(&mut bytes.as_slice());

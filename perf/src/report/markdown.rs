@@ -1,34 +1,14 @@
 //! The table that README quotes, and a check that it is still the same.
 
-use std::path::Path;
-
-use super::reservations;
+use super::{ROW, reservations, row};
 use crate::results::Run;
 use crate::verdict::judge;
 
-/// Begins a quotation in a document; the results folder follows.
-const OPEN: &str = "<!-- perf: ";
-/// Ends it.
-const CLOSE: &str = "<!-- /perf -->";
-
 /// How the rows went, and where it was measured.
 pub(crate) fn markdown(run: &Run) -> String {
-    let mut text = String::from(
-        "| | against | ours | theirs | ratio | must | stretch | |\n|---|---|---|---|---|---|---|---|\n",
-    );
+    let mut text = format!("| {} |\n|{}\n", ROW.join(" | "), "---|".repeat(ROW.len()));
     for one in judge(run) {
-        let show = |value| one.figure.show(one.scenario, value);
-        let cells = [
-            format!("{}: {}", one.title, one.figure.title(one.scenario)),
-            one.against.map_or("–".into(), |product| run.versioned(product)),
-            show(one.ours.median),
-            one.theirs.map_or("–".into(), |spread| show(spread.median)),
-            one.against.map_or("–".into(), |_| format!("{:.2}", one.reached.median)),
-            one.bar.must.map_or("–".into(), |must| one.show_bar(must)),
-            one.bar.stretch.map_or("–".into(), |stretch| one.show_bar(stretch)),
-            one.verdict.word().into(),
-        ];
-        text += &format!("| {} |\n", cells.join(" | "));
+        text += &format!("| {} |\n", row(run, &one).join(" | "));
     }
     let machine = &run.machine;
     text += &format!(
@@ -45,22 +25,29 @@ pub(crate) fn markdown(run: &Run) -> String {
     text
 }
 
-/// What a document quotes: the results folder as it is written there, and the text.
-pub(crate) fn quotations(document: &str) -> Vec<(&Path, &str)> {
-    let mut found = Vec::new();
-    let mut rest = document;
-    while let Some((_, from)) = rest.split_once(OPEN) {
-        let Some((folder, from)) = from.split_once(" -->\n") else { break };
-        let Some((quoted, after)) = from.split_once(CLOSE) else { break };
-        found.push((Path::new(folder), quoted));
-        rest = after;
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    /// Begins a quotation in a document; the results folder follows.
+    const OPEN: &str = "<!-- perf: ";
+    /// Ends it.
+    const CLOSE: &str = "<!-- /perf -->";
+
+    /// What a document quotes: the results folder as it is written there, and the text.
+    fn quotations(document: &str) -> Vec<(&Path, &str)> {
+        let mut found = Vec::new();
+        let mut rest = document;
+        while let Some((_, from)) = rest.split_once(OPEN) {
+            let Some((folder, from)) = from.split_once(" -->\n") else { break };
+            let Some((quoted, after)) = from.split_once(CLOSE) else { break };
+            found.push((Path::new(folder), quoted));
+            rest = after;
+        }
+        found
+    }
 
     #[test]
     fn what_is_quoted_is_found() {

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::{growth, latency, lines, ratios, reservations};
+use super::{ROW, growth, is_verdict, latency, lines, ratios, reservations, row};
+use crate::product::Product;
 use crate::results::Run;
 use crate::scenario::Scenario;
 use crate::statistics;
 use crate::verdict::{Judged, judge, rounds};
-use crate::product::Product;
 
 const STYLE: &str = include_str!("page.css");
 const METHOD: &str = include_str!("method.html");
@@ -74,33 +74,13 @@ fn head(run: &Run) -> String {
     let reservations = reservations(run);
     if !reservations.is_empty() {
         let items = reservations.iter().map(|one| format!("<li>{}</li>", escape(one)));
-        let _ = write!(text, "<ul class=reservations>{}</ul>\n", items.collect::<String>());
+        let _ = writeln!(text, "<ul class=reservations>{}</ul>", items.collect::<String>());
     }
     text
 }
 
 fn rows(run: &Run, all: &[Judged<'_>]) -> String {
-    let head = ["", "against", "ours", "theirs", "ratio", "floor", "must", "stretch", ""];
-    let rows = all.iter().map(|one| {
-        let show = |value| one.figure.show(one.scenario, value);
-        let mut ratio = one.against.map_or(String::new(), |_| format!("{:.2}", one.reached.median));
-        if let Some(rate) = one.at_bulk {
-            let _ = write!(ratio, " at {rate:.2} of its bulk");
-        }
-        [
-            format!("{}: {}", one.title, one.figure.title(one.scenario)),
-            one.against.map(|product| run.versioned(product)).unwrap_or_default(),
-            show(one.ours.median),
-            one.theirs.map(|spread| show(spread.median)).unwrap_or_default(),
-            ratio,
-            one.floor.map(|floor| format!("{:.2}", floor.median)).unwrap_or_default(),
-            one.bar.must.map(|must| one.show_bar(must)).unwrap_or_default(),
-            one.bar.stretch.map(|stretch| one.show_bar(stretch)).unwrap_or_default(),
-            one.verdict.word().to_owned(),
-        ]
-        .to_vec()
-    });
-    table(&head.map(str::to_owned), rows)
+    table(&ROW.map(str::to_owned), all.iter().map(|one| row(run, one)))
         + "<p class=note>Floor: the bare epoll relay by theirs, what the kernel alone takes. A row \
            that is lost stays.</p>\n"
 }
@@ -149,9 +129,9 @@ fn tuning(run: &Run) -> String {
         return String::new();
     }
     let rows = run.tuning.iter().map(|one| {
-        let size = one.buffers.map_or("as the kernel does it".into(), |bytes| {
-            format!("{} KiB", bytes >> 10)
-        });
+        let size = one
+            .buffers
+            .map_or_else(|| "as the kernel does it".into(), |bytes| format!("{} KiB", bytes >> 10));
         vec![size, format!("{:.3} s", one.cost)]
     });
     table(&["tune.rcvbuf and tune.sndbuf", "CPU a GB"].map(str::to_owned), rows)
@@ -183,7 +163,11 @@ fn table(head: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
         text += "\n<tr>";
         for cell in row {
             let (first, second) = cell.split_once('\n').unwrap_or((&cell, ""));
-            let class = if super::is_verdict(first) { format!(" class=\"verdict {first}\"") } else { String::new() };
+            let class = if is_verdict(first) {
+                format!(" class=\"verdict {first}\"")
+            } else {
+                String::new()
+            };
             let _ = write!(text, "<td{class}>{}", escape(first));
             if !second.is_empty() {
                 let _ = write!(text, "<small>{}</small>", escape(second));

@@ -26,11 +26,11 @@ pub(super) fn ratios(run: &Run, all: &[Judged<'_>]) -> String {
             Better::Higher => " (more is better)",
         };
         let label = format!("{}: {}{better}", one.title, one.figure.title(one.scenario));
-        let _ = write!(
+        let _ = writeln!(
             text,
             "<div class=ratio><span>{} <small>against {}</small></span>{}\
              <span class=number>{:.2} <small>{:.2}–{:.2}</small></span>\
-             <span class=\"verdict {word}\">{word}</span></div>\n",
+             <span class=\"verdict {word}\">{word}</span></div>",
             escape(&label),
             escape(&against),
             bar(one, longest),

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{lines, reservations};
+use super::{ROW, lines, reservations, row};
 use crate::results::Run;
-use crate::verdict::{Judged, judge};
+use crate::verdict::judge;
 
 /// All of it: what every product did, then how the rows went.
 pub(crate) fn terminal(run: &Run) -> String {
@@ -28,12 +28,11 @@ pub(crate) fn terminal(run: &Run) -> String {
         text += &table(&rows);
         text.push('\n');
     }
-    let mut rows = vec![["", "against", "ours", "theirs", "ratio (quartiles)", "must", "stretch", ""]
-        .map(str::to_owned)
-        .to_vec()];
-    rows.extend(judge(run).iter().map(row));
-    if rows.len() > 1 {
-        text += &table(&rows);
+    let judged = judge(run);
+    if !judged.is_empty() {
+        let head = vec![ROW.map(str::to_owned).to_vec()];
+        let rows = judged.iter().map(|one| row(run, one));
+        text += &table(&head.into_iter().chain(rows).collect::<Vec<_>>());
     }
     for reservation in reservations(run) {
         let _ = writeln!(text, "{reservation}");
@@ -41,32 +40,14 @@ pub(crate) fn terminal(run: &Run) -> String {
     text
 }
 
-fn row(one: &Judged<'_>) -> Vec<String> {
-    let show = |value| one.figure.show(one.scenario, value);
-    let reached = match one.against {
-        Some(_) => {
-            let spread = one.reached;
-            format!("{:.2} ({:.2}–{:.2})", spread.median, spread.lower, spread.upper)
-        }
-        None => String::new(),
-    };
-    vec![
-        one.title.clone(),
-        one.against.map_or("", |product| product.title()).into(),
-        show(one.ours.median),
-        one.theirs.map(|spread| show(spread.median)).unwrap_or_default(),
-        reached,
-        one.bar.must.map(|must| one.show_bar(must)).unwrap_or_default(),
-        one.bar.stretch.map(|stretch| one.show_bar(stretch)).unwrap_or_default(),
-        one.verdict.word().into(),
-    ]
-}
-
 /// Columns as wide as their widest cell; the first to the left, the others to the right.
 fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell: &String| cell.chars().count())
+            .max()
     };
     let widths: Vec<usize> = (0..columns).filter_map(width).collect();
     let mut text = String::new();

@@ -15,18 +15,21 @@ use super::config::{self, Setting};
 use super::doors::Doors;
 use super::process::{Process, pinned};
 use crate::product::{Maker, Product};
-use crate::relay::Yardstick;
 use crate::results::{Entrant, LeftOut};
 use crate::serve::Addresses;
 
 /// The folder of configurations, in a results folder.
 pub(crate) const CONFIGS: &str = "configs";
+/// That of what products say, kept when something broke.
+pub(crate) const LOGS: &str = "logs";
 
 /// Where the programs are, and what their configurations depend on.
 #[derive(Debug)]
 pub(crate) struct Lineup {
-    /// Where configurations and logs go, and what products write beside them.
+    /// Where configurations go, and what products write beside them.
     folder: PathBuf,
+    /// Where goes what products say.
+    logs: PathBuf,
     /// The core of every product.
     core: usize,
     /// Socket buffers for [`Product::HaproxyTuned`].
@@ -46,10 +49,10 @@ pub(crate) struct Running {
 impl Lineup {
     /// Of products on `core`, with their files in a results folder.
     pub(crate) fn new(results: &Path, core: usize) -> Self {
-        let folder = results.join(CONFIGS);
+        let (folder, logs) = (results.join(CONFIGS), results.join(LOGS));
         let nginx = find("NGINX", "nginx");
         let stream_module = nginx.and_then(|nginx| stream_module(&nginx));
-        Self { folder, core, buffers: None, stream_module }
+        Self { folder, logs, core, buffers: None, stream_module }
     }
 
     /// A product with its version and configuration, or why it cannot take part.
@@ -59,13 +62,14 @@ impl Lineup {
         servers: &Addresses,
     ) -> Result<Entrant, LeftOut> {
         let doors = Doors::before(servers);
-        let (version, command) = match product.maker() {
-            Maker::Nobody => Default::default(),
-            maker => {
-                let program = program(maker).ok_or(LeftOut { product, why: lacks(maker).into() })?;
-                let name = program.file_name().unwrap_or_default().to_string_lossy();
-                (version(&program), command(product, &doors, &name, CONFIGS).join(" "))
-            }
+        let maker = product.maker();
+        let (version, command) = if maker == Maker::Nobody {
+            Default::default()
+        } else {
+            let left_out = || LeftOut { product, why: lacks(maker).into() };
+            let program = program(maker).ok_or_else(left_out)?;
+            let name = program.file_name().unwrap_or_default().to_string_lossy();
+            (version(&program), command(product, &doors, &name, CONFIGS).join(" "))
         };
         let config = self.config(product, servers);
         Ok(Entrant { product, version, command, config })
@@ -97,7 +101,7 @@ impl Lineup {
         }
         let (program, folder) = (program.to_string_lossy(), self.folder.to_string_lossy());
         let command = [tracer, &command(product, &doors, &program, &folder)].concat();
-        let log = self.file(product, "log");
+        let log = self.logs.join(product.name());
         let traced = !tracer.is_empty();
         let mut process = Process::start(pinned(self.core, &command), &log, traced)?;
         process.until(|| round_trip(doors.echo.addr).is_ok()).with_context(|| {

@@ -21,10 +21,10 @@ pub(crate) struct Process {
     traced: bool,
 }
 
-/// `command` on a core, and nowhere else.
+/// `command` on a core and nowhere else, asked to end when this process does.
 pub(crate) fn pinned(core: usize, command: &[String]) -> Command {
-    let mut pinned = Command::new("taskset");
-    pinned.args(["--cpu-list", &core.to_string()]).args(command);
+    let mut pinned = Command::new("setpriv");
+    pinned.args(["--pdeathsig", "TERM", "taskset", "--cpu-list", &core.to_string()]).args(command);
     pinned
 }
 

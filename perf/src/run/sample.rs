@@ -178,7 +178,8 @@ mod tests {
 
     #[test]
     fn a_core_is_busy_with_all_but_waiting() {
-        let stat = "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 0 0 0 7 7 0 0 0 0 0\ncpu1 1 2 4 99 99 8 16 32 64 0\n";
+        let stat =
+            "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 0 0 0 7 7 0 0 0 0 0\ncpu1 1 2 4 99 99 8 16 32 64 0\n";
         assert_eq!(busy_ticks(stat, 1), Some(63));
         assert_eq!(busy_ticks(stat, 0), Some(0));
         assert_eq!(busy_ticks(stat, 2), None);
@@ -186,7 +187,8 @@ mod tests {
 
     #[test]
     fn what_tcp_has_in_its_queues() {
-        let text = "sockets: used 30\nTCP: inuse 2 orphan 0 tw 0 alloc 2 mem 162\nUDP: inuse 0 mem 3\n";
+        let text =
+            "sockets: used 30\nTCP: inuse 2 orphan 0 tw 0 alloc 2 mem 162\nUDP: inuse 0 mem 3\n";
         assert_eq!(tcp_pages(text), Some(162));
     }
 
@@ -214,8 +216,7 @@ mod tests {
             threads: threads.iter().cloned().collect(),
             cores_ns,
         };
-        let (spent, cores) =
-            taken(&after, [40, 60]).since(&taken(&before, [10, 20]), "worker-");
+        let (spent, cores) = taken(&after, [40, 60]).since(&taken(&before, [10, 20]), "worker-");
         let wanted = Spent { cpu_ns: 37, voluntary: 12, involuntary: 0, voluntary_of_workers: 2 };
         assert_eq!((spent, cores), (wanted, [30, 40]));
     }

@@ -5,11 +5,7 @@ use std::fmt::Write;
 use crate::run::doors::Doors;
 
 /// With this `proxy_buffer_size`; `None`: as installed.
-pub(super) fn config(
-    doors: &Doors,
-    stream_module: Option<&str>,
-    buffers: Option<&str>,
-) -> String {
+pub(super) fn config(doors: &Doors, stream_module: Option<&str>, buffers: Option<&str>) -> String {
     let mut text = String::new();
     if let Some(module) = stream_module {
         let _ = writeln!(text, "load_module {module};");
