@@ -189,7 +189,7 @@ fn one(products: &[Product]) -> Scenario {
 
 fn mix(products: &[Product]) -> Scenario {
     // Open loop: a stall of the product costs all round trips that were due in it.
-    let work = Work::Mix { connections: 16, size: MESSAGE, rate: Some(2_000.0), streams: STREAMS };
+    let work = Work::Mix { connections: 16, size: MESSAGE, rate: Some(500.0), streams: STREAMS };
     let figures = [Figure::P99, Figure::Beside, Figure::P50, Figure::P999, Figure::Max];
     let title = "16 connections, 128 B, beside 8 streams down";
     Scenario::new("mix", title, work, products, &figures)

@@ -80,7 +80,8 @@ fn head(run: &Run) -> String {
 }
 
 fn rows(run: &Run, all: &[Judged<'_>]) -> String {
-    table(&ROW.map(str::to_owned), all.iter().map(|one| row(run, one)))
+    let table = table(&ROW.map(str::to_owned), all.iter().map(|one| row(run, one)));
+    format!("<div class=rows>{table}</div>")
         + "<p class=note>Floor: the bare epoll relay by theirs, what the kernel alone takes. A row \
            that is lost stays.</p>\n"
 }

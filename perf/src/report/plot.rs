@@ -12,7 +12,7 @@ const HEIGHT: f64 = 270.0;
 const LEFT: f64 = 58.0;
 const BOTTOM: f64 = 40.0;
 const TOP: f64 = 12.0;
-const RIGHT: f64 = 14.0;
+const RIGHT: f64 = 26.0;
 
 /// One of the two axes.
 #[derive(Clone, Debug, PartialEq)]

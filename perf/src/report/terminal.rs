@@ -40,7 +40,7 @@ pub(crate) fn terminal(run: &Run) -> String {
     text
 }
 
-/// Columns as wide as their widest cell; the first to the left, the others to the right.
+/// Columns as wide as their widest cell; names to the left, figures to the right.
 fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column| {
@@ -53,9 +53,11 @@ fn table(rows: &[Vec<String>]) -> String {
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            if line.is_empty() {
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            if column == 0 {
                 let _ = write!(line, "{cell:<width$}");
+            } else if rows[0][column] == ROW[1] {
+                let _ = write!(line, "  {cell:<width$}");
             } else {
                 let _ = write!(line, "  {cell:>width$}");
             }
@@ -72,7 +74,8 @@ mod tests {
 
     #[test]
     fn columns_are_aligned() {
-        let rows = [["a", "µs"], ["long", "1"]].map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(table(&rows), "a     µs\nlong   1\n");
+        let rows = [["", "against", "µs"], ["long", "a", "1"]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table(&rows), "      against  µs\nlong  a         1\n");
     }
 }
