@@ -11,6 +11,7 @@ mod terminal;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -25,6 +26,9 @@ pub(crate) use terminal::terminal;
 
 /// The page, in a results folder.
 pub(crate) const PAGE: &str = "report.html";
+
+/// Shorter turns are for trying things out.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Writes the page into the run's folder.
 ///
@@ -89,6 +93,10 @@ fn reservations(run: &Run) -> Vec<String> {
     let mut all = Vec::new();
     if !run.complete {
         all.push("This run was broken off; what follows is a part of it.".into());
+    }
+    let short = |scenario: &&Scenario| scenario.measured < SHORTEST;
+    if let Some(scenario) = run.scenarios.iter().find(short) {
+        all.push(format!("turns of {:?} are too short to mean anything", scenario.measured));
     }
     all.extend(
         run.left_out.iter().map(|one| format!("left out: {}: {}", one.product.title(), one.why)),

@@ -16,6 +16,7 @@ mod turn;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -53,9 +54,17 @@ pub(crate) struct Options {
     /// Only these products, separated by commas.
     #[arg(long, value_delimiter = ',', value_enum, conflicts_with = "against")]
     products: Vec<Product>,
+    /// Seconds that are measured in a turn, for trying things out.
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    seconds: Option<Duration>,
     /// The results folder; a new one below perf/results when not given.
     #[arg(long)]
     out: Option<PathBuf>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|error| format!("{error}"))?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 impl Options {
@@ -84,6 +93,10 @@ impl Options {
                 scenario.products = vec![Product::Ringbolt, Product::Base];
             } else if !self.products.is_empty() {
                 scenario.products.clone_from(&self.products);
+            }
+            if let Some(seconds) = self.seconds {
+                scenario.measured = seconds;
+                scenario.warm_up = scenario.warm_up.min(seconds);
             }
             let relays = scenario.needs_only_echo();
             scenario.products.retain(|product| relays || !product.is_relay());

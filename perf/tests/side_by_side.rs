@@ -1,0 +1,127 @@
+//! `perf/run` from end to end, with what needs no installed product: no balancer and both yardsticks.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const PRODUCTS: [&str; 3] = ["direct", "relay-epoll", "relay-uring"];
+const SCENARIOS: [&str; 2] = ["messages", "connects"];
+const ROUNDS: usize = 3;
+
+/// Goal: every product has its turn in every round of every scenario, with figures that can be; the
+/// page has plots and is the same when it is made anew; the table for README is there.
+/// Method: turns of a fifth of a second in a network of their own; no figure is judged.
+#[test]
+fn every_product_has_its_turns() {
+    let folder = Folder::new("turns");
+    let Some(output) = run(&folder, &["--only", &SCENARIOS.join(",")]) else { return };
+    assert!(output.status.success(), "{output:?}");
+    let run = json(&folder);
+    assert_eq!(run["complete"], true);
+    assert_eq!(run["broken"], Value::Array(Vec::new()));
+    let measurements = run["measurements"].as_array().unwrap();
+    assert_eq!(measurements.len(), PRODUCTS.len() * SCENARIOS.len() * ROUNDS);
+    for one in measurements {
+        assert!(one["outcome"]["units"].as_u64().unwrap() > 0, "{one}");
+        let cpu = one["spent"]["cpu_ns"].as_u64();
+        assert_eq!(cpu.is_some_and(|cpu| cpu > 0), one["product"] != "direct", "{one}");
+        let hlog = format!(
+            "hlog/{}-{}-{}.hlog",
+            text(one, "scenario"),
+            text(one, "product"),
+            one["round"]
+        );
+        assert!(folder.0.join(&hlog).is_file(), "{hlog}");
+    }
+    let page = fs::read_to_string(folder.0.join("report.html")).unwrap();
+    assert_eq!(page.matches("<figure>").count(), SCENARIOS.len());
+    let again = command(&["report"]).arg(&folder.0).output().unwrap();
+    assert!(again.status.success(), "{again:?}");
+    assert_eq!(fs::read_to_string(folder.0.join("report.html")).unwrap(), page);
+    let readme = command(&["readme"]).arg(&folder.0).output().unwrap();
+    assert!(String::from_utf8_lossy(&readme.stdout).starts_with("| | against |"), "{readme:?}");
+}
+
+/// Goal: a product that cannot take part is left out by name, one that fails is told and makes the
+/// run a broken one. Method: HAPROXY names nothing; NGINX names a program that ends at once.
+#[test]
+fn what_is_missing_and_what_breaks_is_said() {
+    let folder = Folder::new("missing");
+    let products = ["--products", "haproxy,nginx", "--only", "messages"];
+    let Some(output) = run(&folder, &products) else { return };
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let run = json(&folder);
+    assert_eq!(text(&run["left_out"][0], "product"), "haproxy");
+    assert_eq!(run["broken"].as_array().unwrap().len(), ROUNDS);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("left out: HAProxy: no such program"), "{said}");
+    assert!(said.contains("nginx does not start"), "{said}");
+}
+
+/// Goal: who asks for what is not there is told what there is.
+#[test]
+fn an_unknown_scenario() {
+    let folder = Folder::new("unknown");
+    let mut run = command(&["run", "--only", "nonsense", "--out"]);
+    let output = run.arg(&folder.0).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("`nonsense`") && said.contains("bulk-up"), "{said}");
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringbolt-perf"));
+    command.args(arguments);
+    command
+}
+
+/// A short run in a network of its own; `None`, said loudly, where there is none to be had.
+fn run(folder: &Folder, arguments: &[&str]) -> Option<Output> {
+    if !Command::new("unshare").args(["--net", "true"]).status().is_ok_and(|s| s.success()) {
+        let line = "perf: no network of its own: needs root and unshare";
+        assert!(std::env::var_os("RINGBOLT_REQUIRE_ALL").is_none(), "{line}");
+        eprintln!("SKIPPED {line}");
+        // scripts/test shows at its end what is in there.
+        if let Some(file) = std::env::var_os("RINGBOLT_SKIPPED") {
+            let mut file = File::options().append(true).open(file).unwrap();
+            writeln!(file, "{line}").unwrap();
+        }
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]);
+    command.arg(env!("CARGO_BIN_EXE_ringbolt-perf")).args(["run", "--quick", "--seconds", "0.2"]);
+    command.arg("--out").arg(&folder.0).args(arguments);
+    if !arguments.contains(&"--products") {
+        command.arg("--products").arg(PRODUCTS.join(","));
+    }
+    command.env("HAPROXY", "/nonexistent").env("NGINX", "/bin/true");
+    Some(command.output().unwrap())
+}
+
+fn json(folder: &Folder) -> Value {
+    serde_json::from_str(&fs::read_to_string(folder.0.join("run.json")).unwrap()).unwrap()
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap()
+}
+
+/// A results folder that is gone with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // It may never have been made.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
