@@ -40,7 +40,12 @@ fn series_plot(run: &Run, series: Series) -> Option<String> {
         Series::Size => ("CPU a round trip, 8 connections, by size of the message", "bytes"),
     };
     let at: Vec<f64> = scenarios.iter().map(|(_, point)| f64::from(point.at)).collect();
-    let x = Axis::of(along, &at, whole);
+    let name = |value: f64| match value {
+        1_048_576.0.. if series == Series::Size => format!("{} MiB", value / 1_048_576.0),
+        1_024.0.. if series == Series::Size => format!("{} KiB", value / 1_024.0),
+        _ => whole(value),
+    };
+    let x = Axis::through(along, &at, name);
     let y = Axis::of("", &values, |value| Figure::Cpu.show(first, value));
     Some(plot(title, &x, &y, &curves))
 }

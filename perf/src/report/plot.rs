@@ -14,6 +14,9 @@ const BOTTOM: f64 = 40.0;
 const TOP: f64 = 12.0;
 const RIGHT: f64 = 26.0;
 
+/// The part of an axis that a name needs.
+const NAME: f64 = 0.09;
+
 /// One of the two axes.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Axis {
@@ -51,8 +54,25 @@ impl Axis {
         } else {
             linear(most)
         };
-        let ticks = places.into_iter().map(|place| (place, show(place))).collect();
+        let name = |place| if place == 0.0 { "0".into() } else { show(place) };
+        let ticks = places.into_iter().map(|place| (place, name(place))).collect();
         Self { title: title.into(), logarithmic, range, ticks }
+    }
+
+    /// An axis by powers that has these values as its places, from the first to the last; a name
+    /// that would lie on the next one is left out.
+    pub(super) fn through(title: &str, values: &[f64], show: impl Fn(f64) -> String) -> Self {
+        let (first, last) = (values[0], *values.last().unwrap_or(&values[0]));
+        // One place alone has an axis too.
+        let range = (first, if last > first { last } else { first * 10.0 });
+        let mut axis = Self { title: title.into(), logarithmic: true, range, ticks: Vec::new() };
+        for value in values.iter().rev() {
+            let next = axis.ticks.last().map_or(2.0, |(next, _)| axis.place(*next));
+            if next - axis.place(*value) >= NAME {
+                axis.ticks.push((*value, show(*value)));
+            }
+        }
+        axis
     }
 
     /// Where a value lies, from 0 to 1.
@@ -166,6 +186,15 @@ mod tests {
         assert_eq!(axis.range, (1.0, 10_000.0));
         assert_eq!(axis.ticks.len(), 5);
         assert_eq!(axis.place(100.0), 0.5);
+    }
+
+    #[test]
+    fn no_two_names_lie_on_each_other() {
+        let axis = Axis::through("", &[1.0, 100.0, 8_000.0, 10_000.0], |value| value.to_string());
+        let places: Vec<f64> = axis.ticks.iter().map(|(place, _)| *place).collect();
+        assert_eq!(places, [10_000.0, 100.0, 1.0]);
+        assert_eq!(axis.place(100.0), 0.5);
+        assert_eq!(Axis::through("", &[7.0], |value| value.to_string()).place(7.0), 0.0);
     }
 
     #[test]
