@@ -255,7 +255,7 @@ impl Bench {
         servers.finish()
     }
 
-    /// System calls, of the products that a scenario is about and of those with a name of their own.
+    /// System calls of all products in some scenarios.
     fn count_calls(&mut self, servers: &Servers, scenarios: &[Scenario], progress: &Progress) {
         let track = Track { lineup: &self.lineup, servers, cores: self.cores };
         for scenario in scenarios.iter().filter(|one| COUNTED.contains(&one.name.as_str())) {

@@ -10,6 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 
+/// How long it may take to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// One such process.
 #[derive(Debug)]
 pub(crate) struct Dialogue {
@@ -60,8 +63,12 @@ impl Dialogue {
     /// Lets it end in order, and waits for that.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.input.take();
-        // It reads to the end of what it is said, so that it can end.
-        while self.lines.recv().is_ok() {}
+        // The lines end with the process.
+        match self.lines.recv_timeout(PATIENCE) {
+            Err(RecvTimeoutError::Disconnected) => {}
+            Err(RecvTimeoutError::Timeout) => bail!("it does not end within {PATIENCE:?}"),
+            Ok(line) => bail!("it says `{line}` when all is said"),
+        }
         let status = self.child.wait()?;
         if !status.success() {
             bail!("it ended with {status}");

@@ -31,7 +31,7 @@ impl Progress {
         }
     }
 
-    /// A turn begins, and all that lies before it, `length` long, is over.
+    /// A turn begins.
     pub(crate) fn turn(&self, scenario: &Scenario, product: Product, round: u32) {
         if self.bar {
             let left = minutes(self.whole.saturating_sub(self.done));
