@@ -3,17 +3,17 @@
 use std::env;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
 use super::config::{self, Setting};
-use super::doors::Doors;
-use super::process::{Process, pinned};
+use super::doors::{Door, Doors};
+use super::process::{Process, pinned, wait_until};
 use crate::product::{Maker, Product};
 use crate::results::{Entrant, LeftOut};
 use crate::serve::Addresses;
@@ -95,6 +95,9 @@ impl Lineup {
         }
         let program = program(maker).context(lacks(maker))?;
         let doors = Doors::before(servers);
+        // A ring lets go of its listeners a moment after the process of the last turn has ended.
+        let free = |door: &Door| TcpListener::bind(door.addr).is_ok();
+        ensure!(wait_until(|| doors.all().into_iter().all(free)), "its ports are taken");
         if let Some(text) = config::of(product, &doors, self.setting()) {
             let file = self.file(product, "conf");
             fs::write(&file, text).with_context(|| file.display().to_string())?;

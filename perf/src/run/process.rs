@@ -92,6 +92,18 @@ impl Drop for Process {
     }
 }
 
+/// Waits until `ready` says so; whether it did before patience ended.
+pub(crate) fn wait_until(ready: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + PATIENCE;
+    while !ready() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        pause();
+    }
+    true
+}
+
 /// Between two questions to a process that cannot be waited for otherwise.
 fn pause() {
     #[expect(clippy::disallowed_methods, reason = "between two questions, not instead of one")]
