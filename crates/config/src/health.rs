@@ -52,14 +52,7 @@ const KEYS: [(&str, &str); 11] = [
 
 /// Reads the table `health` of a pool, which may be missing.
 pub(crate) fn read(pool: &mut Table<'_>, found: &mut Findings) -> Health {
-    let mut health = Health {
-        probe: Probe::Off,
-        interval: Duration::from_secs(2),
-        fast_interval: Duration::from_secs(1),
-        timeout: Duration::from_secs(1),
-        rise: 2,
-        fall: 3,
-    };
+    let mut health = Health::OFF;
     let Some(mut table) = pool.table("health", found) else { return health };
     let kind = table.required("kind", "\"tcp\"", found, choice(&KINDS)).map(Spanned::into_inner);
     if let Some(kind) = kind {

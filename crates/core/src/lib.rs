@@ -13,6 +13,7 @@ pub mod close;
 mod direction;
 pub mod gauge;
 pub mod header;
+pub mod health;
 pub mod kernel;
 pub mod key;
 pub mod keys;

@@ -52,8 +52,8 @@ pub struct Question<'a> {
     pub servers: &'a [Server],
     /// The choice before, when that one could not be reached.
     pub after: Option<usize>,
-    /// Choices that were tried, that one included.
-    pub tried: usize,
+    /// The first choice, when there was one: where a way around began.
+    pub first: Option<usize>,
     /// Whether a server may be chosen at all.
     pub eligible: &'a dyn Fn(usize) -> bool,
     /// Live sessions of a server.

@@ -2,7 +2,7 @@
 //! mapped, and how it is divided. Not here: where the bytes come from, and what the numbers mean.
 //!
 //! ```text
-//! header | gauges | keys
+//! header | gauges | health | keys
 //!        | per worker: statistics | journal, records, PROXY headers, hot buffer, spill blocks
 //! ```
 
@@ -15,6 +15,7 @@ use zerocopy::FromBytes;
 
 use crate::gauge::SessionGauge;
 use crate::header::Header;
+use crate::health::ServerHealth;
 use crate::keys::Keys;
 use crate::limits::{BLOCK, NAMES_MAX, PROXY_HEADER_PLACE, SERVERS_MAX, SESSIONS_MAX, SOURCES_MAX};
 use crate::record::{Journal, Session};
@@ -24,7 +25,7 @@ use crate::stats::{ListenerStats, ServerStats, WorkerStats};
 const MAGIC: u64 = u64::from_le_bytes(*b"RINGBOLT");
 
 /// The layout of the region. A change of any field's place or meaning raises it.
-pub const LAYOUT: u32 = 6;
+pub const LAYOUT: u32 = 7;
 
 const PAGE: usize = 4096;
 
@@ -111,7 +112,7 @@ pub struct Extent {
 impl Extent {
     /// Bytes of the whole region. Nearly all are holes until they are used.
     pub fn bytes(self) -> usize {
-        HEAD + GAUGES + self.keys() + self.workers * (STATS + self.part())
+        HEAD + GAUGES + HEALTH + self.keys() + self.workers * (STATS + self.part())
     }
 
     fn keys(self) -> usize {
@@ -133,6 +134,8 @@ pub struct Region<'r> {
     pub header: &'r Header,
     /// Live sessions, by what they belong to.
     pub gauges: Gauges<'r>,
+    /// What is known of each server's health, at the index of its gauge.
+    pub health: &'r [ServerHealth],
     /// What each worker has counted.
     pub stats: Vec<Counted<'r>>,
     /// Each worker's own bytes.
@@ -214,6 +217,8 @@ impl<'r> Region<'r> {
         let (head, rest) = bytes.split_at_mut(HEAD);
         let (header, _) = Header::mut_from_prefix(head).map_err(|_| Refused::TooSmall)?;
         let (gauges, rest) = rest.split_at_mut(GAUGES);
+        let (health, rest) = rest.split_at_mut(HEALTH);
+        let health = <[ServerHealth]>::mut_from_bytes(health).map_err(|_| Refused::TooSmall)?;
         let (keys, mut rest) = rest.split_at_mut(extent.keys());
         let (keys, _) = keys.split_at_mut(Keys::bytes(extent.capacity));
         let keys = Keys::view(keys).ok_or(Refused::TooSmall)?;
@@ -239,12 +244,13 @@ impl<'r> Region<'r> {
             parts.push(part);
             rest = after;
         }
-        Ok(Self { header, gauges, stats, parts })
+        Ok(Self { header, gauges, health, stats, parts })
     }
 }
 
 const HEAD: usize = PAGE;
 const GAUGES: usize = (SERVERS_MAX + 2 * NAMES_MAX + SOURCES_MAX) * size_of::<SessionGauge>();
+const HEALTH: usize = SERVERS_MAX * size_of::<ServerHealth>();
 const _: () = assert!(SOURCES_MAX < u16::MAX as usize, "a record holds a place and 1");
 const STATS: usize =
     PAGE + SERVERS_MAX * size_of::<ServerStats>() + NAMES_MAX * size_of::<ListenerStats>();

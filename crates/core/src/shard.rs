@@ -23,6 +23,7 @@ use core::mem::replace;
 use crate::close::Cause;
 use crate::direction::Direction;
 use crate::header::Header;
+use crate::health::ServerHealth;
 use crate::kernel::{Errno, Fd, Kernel, Readiness};
 use crate::listener::Door;
 use crate::pipes::Pipes;
@@ -48,6 +49,8 @@ pub struct Place<'r> {
     pub header: &'r Header,
     /// Live sessions, by what they belong to.
     pub gauges: Gauges<'r>,
+    /// Which servers are up, at the index of their gauge.
+    pub health: &'r [ServerHealth],
     /// What this worker counts.
     pub counted: Counted<'r>,
     /// What it works on.

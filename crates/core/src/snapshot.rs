@@ -10,7 +10,7 @@ use crate::kernel::Remote;
 use crate::mapping::Mapping;
 use crate::mapping::rendezvous::name_hash;
 use crate::roster::{Roster, server_name, source_name};
-use crate::spec::{self, Balance, Bind, KeyPrefix, Network, SendProxy, Spec, Splice};
+use crate::spec::{self, Balance, Bind, Health, KeyPrefix, Network, SendProxy, Spec, Splice};
 
 /// What every worker goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,10 @@ pub struct Pool {
     pub splice: Splice,
     /// Silence after which a keepalive probe is sent.
     pub keepalive: Option<Duration>,
+    /// With every server down, treat all as up.
+    pub fail_open: bool,
+    /// How the servers are probed, which no worker does.
+    pub health: Health,
     /// In the order of the file.
     pub servers: Vec<Server>,
 }
@@ -253,6 +257,8 @@ impl Pool {
             send_proxy: pool.send_proxy,
             splice: pool.splice,
             keepalive: pool.keepalive,
+            fail_open: pool.fail_open,
+            health: pool.health.clone(),
             servers,
         })
     }
@@ -269,6 +275,8 @@ impl Pool {
             send_proxy: SendProxy::Off,
             splice: Splice::Auto,
             keepalive: None,
+            fail_open: false,
+            health: Health::OFF,
             servers: Vec::new(),
         }
     }

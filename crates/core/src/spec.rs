@@ -240,6 +240,18 @@ pub struct Health {
     pub fall: u32,
 }
 
+impl Health {
+    /// No probes, and CONTRACT's defaults for the rest.
+    pub const OFF: Self = Self {
+        probe: Probe::Off,
+        interval: Duration::from_secs(2),
+        fast_interval: Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
+        rise: 2,
+        fall: 3,
+    };
+}
+
 /// What a probe does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {

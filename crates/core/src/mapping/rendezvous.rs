@@ -39,7 +39,8 @@ pub fn hash(seed: u64, key: Key, name_hash: u64) -> u64 {
 /// The best server in the order of the key, or the best of those behind `after`.
 pub(super) fn choose(seed: u64, asked: &Question<'_>) -> Option<usize> {
     let rank = |index: usize| Rank::of(seed, asked.key, &asked.servers[index]);
-    let floor = asked.after.map(rank);
+    // One that has lost its weight since has no place in the order: begin anew.
+    let floor = asked.after.filter(|index| asked.servers[*index].weight > 0).map(rank);
     asked
         .candidates()
         .map(|index| (rank(index), index))
@@ -147,7 +148,7 @@ mod tests {
         servers: &'a [Server],
         eligible: &'a dyn Fn(usize) -> bool,
     ) -> Question<'a> {
-        Question { key, servers, after: None, tried: 0, eligible, sessions: &|_| 0, ticket: 0 }
+        Question { key, servers, after: None, first: None, eligible, sessions: &|_| 0, ticket: 0 }
     }
 
     fn owner(key: Key, servers: &[Server]) -> Option<&str> {
@@ -300,6 +301,27 @@ mod tests {
             let order = order(key_of(number), &fleet);
             prop_assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), fleet.len());
             prop_assert!(order.is_sorted_by_key(|index| fleet[*index].backup));
+        }
+    }
+
+    // Goal: the next choice is right although the one before has gone down, or lost its weight, since.
+    // Method: after each server of an order, with and without it.
+    #[test]
+    fn the_choice_before_may_be_gone() {
+        let servers = fleet(&[1, 2, 3, 4]);
+        for number in 0..100 {
+            let key = key_of(number);
+            let order = order(key, &servers);
+            for pair in order.windows(2) {
+                let up = |index| index != pair[0];
+                let asked = Question { after: Some(pair[0]), ..question(key, &servers, &up) };
+                assert_eq!(MAPPING.choose(&asked), Some(pair[1]));
+            }
+            let mut drained = servers.clone();
+            drained[order[0]].weight = 0;
+            let all = |_| true;
+            let asked = Question { after: Some(order[0]), ..question(key, &drained, &all) };
+            assert_eq!(MAPPING.choose(&asked), Some(order[1]));
         }
     }
 

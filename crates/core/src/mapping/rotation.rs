@@ -40,15 +40,23 @@ fn first_set(asked: &Question<'_>) -> Option<bool> {
     asked.candidates().map(|index| asked.servers[index].backup).min()
 }
 
-/// The primaries from the first choice on and around, then the backups in the order of the file.
+/// The primaries from the first choice on and around, then the backups in the order of the file. Who may
+/// be chosen can have changed since the first choice; where that stands has not.
 fn next_in_order(asked: &Question<'_>) -> Option<usize> {
-    let after = asked.after?;
-    let primaries = || asked.candidates().filter(|index| !asked.servers[*index].backup);
-    let mut backups = asked.candidates().filter(|index| asked.servers[*index].backup);
-    if asked.tried < primaries().count() {
-        return primaries().find(|index| *index > after).or_else(|| primaries().next());
+    let (after, count) = (asked.after?, asked.servers.len());
+    let is_backup = |index: &usize| asked.servers[*index].backup;
+    let mut backups = asked.candidates().filter(is_backup);
+    if is_backup(&after) {
+        return backups.find(|index| *index > after);
     }
-    if asked.servers[after].backup { backups.find(|index| *index > after) } else { backups.next() }
+    let first = asked.first.filter(|index| !is_backup(index)).unwrap_or(after);
+    // How many stand between the choice before and another one, going around.
+    let between = |index: usize| (index + count - after - 1) % count;
+    asked
+        .candidates()
+        .filter(|index| !is_backup(index) && between(*index) < between(first))
+        .min_by_key(|index| between(*index))
+        .or_else(|| backups.next())
 }
 
 #[cfg(test)]
@@ -65,7 +73,7 @@ mod tests {
                     key: Key([0; 16]),
                     servers,
                     after: None,
-                    tried: 0,
+                    first: None,
                     eligible: &|_| true,
                     sessions: &|index| load[index],
                     ticket,
@@ -107,7 +115,7 @@ mod tests {
             key: Key([0; 16]),
             servers: &servers,
             after: None,
-            tried: 0,
+            first: None,
             eligible: &|_| true,
             sessions: &|_| 0,
             ticket: 1,
@@ -116,8 +124,34 @@ mod tests {
         while let Some(index) = Mapping::RoundRobin.choose(&asked) {
             seen.push(index);
             asked.after = Some(index);
-            asked.tried += 1;
+            asked.first = asked.first.or(asked.after);
         }
         assert_eq!(seen, [2, 0, 1]);
+    }
+
+    // Goal: nobody is left out when servers go down while a session is being connected. Method: five
+    // servers, each of which goes down when it was tried, from every first choice.
+    #[test]
+    fn servers_that_go_down_meanwhile() {
+        let servers = ["a", "b", "c", "d", "e"]
+            .map(|name| Server { backup: name == "c", ..Server::sample(name, 1) });
+        for ticket in 0..4 {
+            let mut seen: Vec<usize> = Vec::new();
+            loop {
+                let asked = Question {
+                    key: Key([0; 16]),
+                    servers: &servers,
+                    after: seen.last().copied(),
+                    first: seen.first().copied(),
+                    eligible: &|index| !seen.contains(&index),
+                    sessions: &|_| 0,
+                    ticket,
+                };
+                let Some(index) = Mapping::RoundRobin.choose(&asked) else { break };
+                seen.push(index);
+            }
+            let around = [0, 1, 3, 4].into_iter().cycle().skip(ticket as usize).take(4);
+            assert_eq!(seen, around.chain([2]).collect::<Vec<_>>());
+        }
     }
 }

@@ -80,13 +80,15 @@ impl Shard<'_> {
         self.leave_server(session);
         let left = session.server.get();
         let first = session.attempts.get() == 0;
-        match self.next_server(session) {
+        match self.next_server(slot) {
             Ok(()) => {}
             Err(Nobody::Full) if first => return self.close(kernel, slot, Cause::ServersFull, now),
             Err(Nobody::Full | Nobody::Left) => return self.close(kernel, slot, otherwise, now),
         }
         session.attempts.set(session.attempts.get() + 1);
-        if !first {
+        if first {
+            self.slots[slot as usize].first_server = session.server.get();
+        } else {
             self.place.counted.worker.retries.add(1);
             self.place.counted.servers[left as usize].redispatched.add(1);
         }
@@ -95,11 +97,12 @@ impl Shard<'_> {
     }
 
     /// Gives a session its next server, with a place there.
-    fn next_server(&self, session: &Session) -> Result<(), Nobody> {
+    fn next_server(&self, slot: u32) -> Result<(), Nobody> {
+        let session = self.session(slot);
         let pool = &self.snapshot.pools[session.pool.get() as usize];
         let chosen = loop {
             let room = |index: usize| self.has_room(&pool.servers[index]);
-            match self.choose(session, pool, &room) {
+            match self.choose(slot, pool, &room) {
                 // Another worker may take the last place in the meantime.
                 Some(index) if !self.enter_server(session, &pool.servers[index]) => {}
                 chosen => break chosen,
@@ -108,7 +111,7 @@ impl Shard<'_> {
         if pool.servers.iter().all(|server| server.max_sessions.is_none()) {
             return chosen.map(drop).ok_or(Nobody::Left);
         }
-        let wanted = self.choose(session, pool, &|_| true);
+        let wanted = self.choose(slot, pool, &|_| true);
         if let Some(full) = wanted.filter(|_| wanted != chosen) {
             let place = usize::from(pool.servers[full].gauge);
             self.place.counted.servers[place].full.add(1);
@@ -194,28 +197,31 @@ impl Shard<'_> {
         Opened::OrEnded
     }
 
-    /// Whom the mapping gives a session next, of the servers that may be chosen.
+    /// Whom the mapping gives a session next, of the servers that are up and may be chosen.
     fn choose(
         &self,
-        session: &Session,
+        slot: u32,
         pool: &Pool,
         eligible: &dyn Fn(usize) -> bool,
     ) -> Option<usize> {
+        let session = self.session(slot);
         let tried = session.attempts.get();
         if tried >= pool.attempts || usize::from(tried) >= pool.servers.len() {
             return None;
         }
         // Nowhere when a reload took that server away in the meantime: then from the beginning.
-        let place_before = (tried > 0).then(|| session.server.get());
-        let before = place_before
-            .and_then(|place| pool.servers.iter().position(|server| server.gauge == place));
+        let index_of = |place: u16| pool.servers.iter().position(|server| server.gauge == place);
+        let tried_at = |place: u16| (tried > 0).then(|| index_of(place)).flatten();
+        let up = |index: usize| self.place.health[usize::from(pool.servers[index].gauge)].is_up();
+        let takes = |index: usize| pool.servers[index].weight > 0 && up(index);
+        let open = pool.fail_open && !(0..pool.servers.len()).any(takes);
         let addr = core::net::Ipv6Addr::from(session.client_addr.get());
         pool.mapping.choose(&Question {
             key: Key::of(addr.into(), pool.key),
             servers: &pool.servers,
-            after: before,
-            tried: usize::from(tried),
-            eligible,
+            after: tried_at(session.server.get()),
+            first: tried_at(self.slots[slot as usize].first_server),
+            eligible: &|index| (open || up(index)) && eligible(index),
             sessions: &|index| {
                 self.place.gauges.servers[pool.servers[index].gauge as usize].sessions()
             },

@@ -10,6 +10,7 @@
 mod support;
 
 mod headings;
+mod health;
 mod limits;
 mod places;
 mod reloads;
@@ -49,6 +50,7 @@ enum Step {
     PollEnds { pick: usize },
     Reload { servers: u8 },
     Descriptors { left: bool },
+    Turn { place: u8, down: bool },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -68,6 +70,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(|pick| Step::PollEnds { pick }),
         1 => (1u8..8).prop_map(|servers| Step::Reload { servers }),
         1 => any::<bool>().prop_map(|left| Step::Descriptors { left }),
+        1 => (1u8..4, any::<bool>()).prop_map(|(place, down)| Step::Turn { place, down }),
     ]
 }
 impl World<'_> {
@@ -114,6 +117,7 @@ impl World<'_> {
             Step::Stop => self.shard.stop(&mut self.kernel, self.now),
             Step::Reload { servers } => self.reload(servers),
             Step::Descriptors { left } => self.kernel.descriptors(left),
+            Step::Turn { place, down } => self.set_down(place, down),
             Step::PollEnds { pick } => {
                 if let Some(fd) = self.pick(pick) {
                     self.kernel.poll_ends(fd);

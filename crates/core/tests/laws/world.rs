@@ -12,6 +12,7 @@ use ringbolt_core::roster::Fresh;
 use ringbolt_core::session::Phase;
 use ringbolt_core::shard::{Place, Shard};
 use ringbolt_core::snapshot::Snapshot;
+use ringbolt_core::spec::Health;
 use ringbolt_core::time::Instant;
 use zerocopy::IntoBytes;
 
@@ -43,6 +44,7 @@ pub(crate) struct World<'r> {
 pub(crate) struct RegionView<'r> {
     pub(crate) header: &'r ringbolt_core::header::Header,
     pub(crate) gauges: ringbolt_core::region::Gauges<'r>,
+    pub(crate) health: &'r [ringbolt_core::health::ServerHealth],
     pub(crate) counted: ringbolt_core::region::Counted<'r>,
 }
 
@@ -62,8 +64,12 @@ impl<'r> World<'r> {
 
     /// The world of a worker's place in a region, after its first turn.
     pub(crate) fn of(place: Place<'r>, kernel: MemoryKernel, snapshot: Snapshot) -> Self {
-        let region =
-            RegionView { header: place.header, gauges: place.gauges, counted: place.counted };
+        let region = RegionView {
+            header: place.header,
+            gauges: place.gauges,
+            health: place.health,
+            counted: place.counted,
+        };
         let now = Instant::from_millis(1_000);
         let shard = Shard::new(place, Arc::new(snapshot.clone()), [(LISTENER, 0)], now);
         let unsent = BTreeMap::new();
@@ -135,6 +141,13 @@ impl<'r> World<'r> {
         self.find_mates();
     }
 
+    /// A server, by its place, goes down or up.
+    pub(crate) fn set_down(&self, place: u8, down: bool) {
+        let health = &self.region.health[usize::from(place)];
+        let at_once = Health { rise: 1, fall: 1, ..Health::OFF };
+        health.judge(!down, &at_once, self.now);
+    }
+
     /// One of the sockets that are open.
     pub(crate) fn pick(&self, pick: usize) -> Option<Fd> {
         let open = || {
@@ -185,13 +198,15 @@ pub(crate) fn workers_on<'r>(
     answers: [Answer; 3],
 ) -> Vec<World<'r>> {
     let region = Region::format(memory.as_mut_bytes(), extent).unwrap();
-    let (header, gauges, stats) = (region.header, region.gauges, region.stats);
+    let (header, gauges, health) = (region.header, region.gauges, region.health);
+    let stats = region.stats;
     let world = |(worker, bytes)| {
         let place = Place {
             worker,
             workers: extent.workers,
             header,
             gauges,
+            health,
             counted: stats[worker],
             part: Part::view(bytes, extent.capacity).unwrap(),
         };

@@ -9,7 +9,7 @@ use ringbolt_core::mapping::rendezvous::name_hash;
 use ringbolt_core::region::{Extent, Part, Region};
 use ringbolt_core::shard::Place;
 use ringbolt_core::snapshot::{Listener, Pool, Server, Snapshot, Source};
-use ringbolt_core::spec::{KeyPrefix, Network, SendProxy, Splice};
+use ringbolt_core::spec::{Health, KeyPrefix, Network, SendProxy, Splice};
 
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 pub(crate) const FIN: Duration = Duration::from_secs(5);
@@ -23,6 +23,7 @@ pub(crate) fn only_place(memory: &mut [u8], capacity: u32) -> Place<'_> {
         workers: 1,
         header: region.header,
         gauges: region.gauges,
+        health: region.health,
         counted: region.stats[0],
         part: Part::view(region.parts.pop().unwrap(), capacity).unwrap(),
     }
@@ -63,6 +64,8 @@ pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
             send_proxy: SendProxy::Off,
             splice: Splice::Auto,
             keepalive: None,
+            fail_open: false,
+            health: Health::OFF,
             servers: vec![server("ws1", 1), server("ws2", 2), server("ws3", 3)],
         }],
         max_sessions,

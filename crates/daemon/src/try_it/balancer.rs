@@ -219,7 +219,7 @@ mod tests {
                 key: Key::of(address.into(), pool.key),
                 servers: &pool.servers,
                 after: None,
-                tried: 0,
+                first: None,
                 eligible: &|_| true,
                 sessions: &|_| 0,
                 ticket: 0,
