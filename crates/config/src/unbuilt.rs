@@ -41,8 +41,6 @@ const DANGEROUS: &[(&str, When, &str)] = &[
 const WITHOUT_EFFECT: &[(&str, When)] = &[
     ("global.log", Is("tcplog")),
     ("listener.*.mptcp", True),
-    ("pool.*.fail_open", True),
-    ("pool.*.health.kind", IsNot("off")),
 ];
 
 /// Reports every use of a key that is not built yet.
@@ -154,7 +152,6 @@ mod tests {
              log = \"tcplog\"\n\
              [listener.l]\nbind = [\"[::]:1\", \"fd@3\"]\nmptcp = true\n\
              [pool.h]\nbalance = \"haproxy-source\"\n\
-             fail_open = true\nhealth = { kind = \"tcp\" }\n\
              [[pool.h.server]]\naddr = \"unix:/a\"\nsource = [\"::1\"]\n\
              [pool.n]\nbalance = \"nginx-hash\"\nserver = []\n",
         );
@@ -170,7 +167,6 @@ mod tests {
             "[global]\nlog = \"json\"\nworkers = 2\nadmin = \"/a\"\nhttp = \"[::1]:1\"\n\
              [listener.l]\nbind = \"[::]:1\"\nmptcp = false\n\
              [pool.h]\nbalance = \"source\"\nsplice = \"always\"\n\
-             fail_open = false\nhealth = { kind = \"off\" }\n\
              [[pool.h.server]]\naddr = \"[::1]:1\"\nsource = []\n",
         );
         assert_eq!((refused, warned), (vec![], vec![]));

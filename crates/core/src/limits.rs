@@ -68,13 +68,19 @@ pub const COMPLETION_ENTRIES: u32 = 2048;
 pub const DESCRIPTORS_PER_SESSION: u64 = 2;
 
 /// Descriptors kept for the control thread: probes, admin and HTTP connections, log.
-pub const CONTROL_DESCRIPTORS: u64 = 96;
+pub const CONTROL_DESCRIPTORS: u64 = 224;
 
 /// HTTP connections at a time. One more takes the place of the one that has waited longest.
 pub const HTTP_CONNECTIONS_MAX: usize = 32;
 
 /// Connections to the runtime socket at a time, in the same way.
 pub const ADMIN_CONNECTIONS_MAX: usize = 16;
+
+/// Probes under way at a time. Servers whose turn comes then wait for one to end.
+pub const PROBES_MAX: usize = 128;
+
+/// Bytes of a server's answer that a probe looks at.
+pub const PROBE_ANSWER_BYTES_MAX: usize = 16 * 1024;
 
 /// Bytes of a line on the runtime socket.
 pub const ADMIN_LINE_BYTES_MAX: usize = 64 * 1024;
@@ -92,7 +98,7 @@ pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const _: () = assert!(TURN_BYTES >= BLOCK, "a turn moves at least one block");
 const _: () = assert!(PIPE_BYTES >= PIPE_BYTES_LEAST && PIPE_BYTES <= 1 << 20, "see splice(2)");
 const _: () = assert!(
-    (HTTP_CONNECTIONS_MAX + ADMIN_CONNECTIONS_MAX + 16) as u64 <= CONTROL_DESCRIPTORS,
+    (HTTP_CONNECTIONS_MAX + ADMIN_CONNECTIONS_MAX + PROBES_MAX + 16) as u64 <= CONTROL_DESCRIPTORS,
     "16: the listening sockets of both, and what the runtime needs"
 );
 const _: () = assert!(PROXY_V1_BYTES_MAX <= PROXY_HEADER_PLACE, "and the binary form is shorter");

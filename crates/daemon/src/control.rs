@@ -1,17 +1,20 @@
 //! The engine's control thread: a tokio-uring runtime for everything that is no traffic. It turns
-//! what the workers counted into log lines, metrics and the answers of the runtime socket; probes
-//! will live here too.
+//! what the workers counted into log lines, metrics and the answers of the runtime socket, probes
+//! servers, and asks for the addresses of names.
 //!
 //! Nothing here may disturb a worker. What they count is read from shared memory; only their
 //! histograms have to be asked for (`lengths`).
 
 mod admin;
+mod apart;
 mod counters;
 mod crowd;
 mod exposition;
+mod health;
 mod http;
 mod lengths;
 mod metrics;
+mod names;
 mod rates;
 mod reload;
 mod troubles;
@@ -50,6 +53,8 @@ pub(crate) fn run(control: Control) {
         if let Some(listener) = control.admin.clone() {
             tokio_uring::spawn(admin::serve(listener, view.clone()));
         }
+        tokio_uring::spawn(health::run(control.clone()));
+        tokio_uring::spawn(names::run(control.clone()));
         let obeying = view.clone();
         tokio_uring::spawn(async move { reload::obey(&obeying).await });
         let mut troubles = Troubles::watch(&control);

@@ -1,6 +1,6 @@
 //! `ringbolt run`: serves a configuration until a signal ends it.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write, stderr};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,7 +24,7 @@ pub(crate) fn run(path: &Path, end_with_parent: bool) -> ExitCode {
     let refused: Vec<Diagnostic> =
         checked.errors.into_iter().chain(checked.not_available).collect();
     let source = Source::new(&name, &text);
-    let colour = std::io::stderr().is_terminal();
+    let colour = stderr().is_terminal();
     let Some(spec) = checked.spec.filter(|_| refused.is_empty()) else {
         eprint!("{}", pictures(&source, &checked.warnings, colour));
         eprint!("{}", pictures(&source, &refused, colour));
@@ -100,7 +100,9 @@ fn tell(notice: &Notice) {
 
 fn ready(addresses: &[SocketAddr], workers: usize, max_sessions: u64, http: Option<SocketAddr>) {
     let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    eprintln!("ringbolt: ready, {} listeners: {}", addresses.len(), list.join(" "));
+    let line = format!("ringbolt: ready, {} listeners: {}\n", addresses.len(), list.join(" "));
+    // In one piece, because the engine writes its log to the same place.
+    let _ = stderr().write_all(line.as_bytes());
     info!(workers, max_sessions, http = http.map(tracing::field::display), "serving");
     // Without systemd there is no socket to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);

@@ -1,9 +1,8 @@
 //! What is in force: the configuration last accepted, and everything that was decided when it was:
 //! the places of names, the addresses that names had, the sockets that listen.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 
 use ringbolt_core::kernel::{Fd, Remote};
 use ringbolt_core::roster::{Fresh, Full, Kind, Roster, server_name};
@@ -12,14 +11,12 @@ use ringbolt_core::spec::{Place, Server, Spec};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::listen::{Door, Listening};
+use crate::names::{Resolved, resolve};
 use crate::socket::bind_source;
 use crate::start::StartError;
 
-/// Addresses of names, by host and port.
-pub(crate) type Resolved = BTreeMap<(String, u16), SocketAddr>;
-
 /// A configuration in force.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
     pub(crate) text: String,
     pub(crate) roster: Roster,
@@ -33,7 +30,7 @@ impl Accepted {
     /// # Errors
     /// When a name has no address, or an address cannot be listened on or connected from.
     pub(crate) fn first(text: &str, spec: &Spec, workers: usize) -> Result<Self, StartError> {
-        let resolved = resolve_all(spec)?;
+        let resolved = resolve(spec, &Resolved::new())?;
         check_sources(spec, &resolved)?;
         Ok(Self {
             text: text.into(),
@@ -57,7 +54,7 @@ impl Accepted {
     ) -> Result<(Self, Fresh), StartError> {
         let mut roster = self.roster.clone();
         let fresh = roster.follow(spec, idle).map_err(too_many)?;
-        let resolved = resolve_all(spec)?;
+        let resolved = resolve(spec, &self.resolved)?;
         check_sources(spec, &resolved)?;
         let listening = self.listening.follow(spec, workers)?;
         Ok((Self { text: text.into(), roster, resolved, listening }, fresh))
@@ -110,35 +107,6 @@ fn too_many(full: Full) -> StartError {
         Kind::Source => "sources",
     };
     StartError::TooManyNames(kind)
-}
-
-/// The addresses of all names in the spec.
-fn resolve_all(spec: &Spec) -> Result<Resolved, StartError> {
-    let mut resolved = BTreeMap::new();
-    for pool in &spec.pools {
-        for server in &pool.servers {
-            let Place::Name { host, port } = &server.addr.place else { continue };
-            let failed = |error| StartError::Resolve {
-                server: format!("{}/{}", pool.name, server.name),
-                host: host.clone(),
-                error,
-            };
-            let found = (host.as_str(), *port).to_socket_addrs().map_err(failed)?;
-            let found: Vec<SocketAddr> = found.collect();
-            let nothing = || failed(io::Error::from(io::ErrorKind::NotFound));
-            // Of several addresses one that the sources can connect to.
-            let reached = |addr: &&SocketAddr| {
-                server.source.iter().all(|source| source.is_ipv4() == addr.is_ipv4())
-            };
-            let first = found.iter().find(reached).or_else(|| found.first());
-            let addr = *first.ok_or_else(nothing)?;
-            let known = resolved.entry((host.clone(), *port)).or_insert(addr);
-            if !server.source.is_empty() {
-                *known = addr;
-            }
-        }
-    }
-    Ok(resolved)
 }
 
 /// The address of a server that has one.

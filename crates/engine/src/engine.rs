@@ -14,13 +14,14 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use ringbolt_core::header::{Command, Header};
+use ringbolt_core::health::ServerHealth;
 use ringbolt_core::region::{Counted, Gauges};
 use ringbolt_core::spec::Spec;
 use ringbolt_core::time::Instant;
 
 use crate::clock;
 use crate::durations::Durations;
-use crate::force::{Changed, Force};
+use crate::force::{Changed, Force, Renamed};
 use crate::listen::Door;
 use crate::machine::core_numbers;
 use crate::mailbox::{Mailbox, Order};
@@ -36,6 +37,8 @@ pub struct Control {
     pub header: &'static Header,
     /// Live sessions, by what they belong to.
     pub gauges: Gauges<'static>,
+    /// What is known of each server's health, by its place; for [`Force::undisturbed`] to write.
+    pub health: &'static [ServerHealth],
     /// What each worker has counted since the supervisor started.
     pub counted: Vec<Counted<'static>>,
     /// Where HTTP is to be served. The supervisor's: to be duplicated, not closed.
@@ -67,7 +70,15 @@ impl Control {
     /// # Errors
     /// When it cannot be; then nothing has changed.
     pub fn change(&self, text: &str, spec: &Spec) -> Result<Changed, StartError> {
-        self.force.change(text, spec, self.gauges, &self.mailboxes)
+        self.force.change(text, spec, &self.mailboxes)
+    }
+
+    /// Asks for the addresses of names again; see [`Force::follow_names`].
+    ///
+    /// # Errors
+    /// When what has changed cannot be put in force.
+    pub fn follow_names(&self) -> Result<Vec<Renamed>, StartError> {
+        self.force.follow_names(&self.mailboxes)
     }
 
     /// Whether every thread of this engine is at work.
@@ -164,6 +175,7 @@ impl Engine<'_> {
                     core: cores[number % cores.len()],
                     header: self.control.header,
                     gauges: self.control.gauges,
+                    health: self.control.health,
                     counted: self.control.counted[number],
                     part,
                     capacity: self.capacity,
@@ -209,8 +221,12 @@ fn obey(
     while running.load(Ordering::Acquire) > 0 {
         let due = deadline.is_some_and(|at| at <= clock::now());
         let stop = due || obeyed == Command::Stop;
-        let wanted = if stop { Command::Stop } else { header.command() };
-        if wanted != obeyed {
+        // A change comes before an order or, when it sees that one is given, not at all.
+        force.undisturbed(|snapshot| {
+            let wanted = if stop { Command::Stop } else { header.command() };
+            if wanted == obeyed {
+                return;
+            }
             for mailbox in mailboxes {
                 match wanted {
                     Command::Run => {}
@@ -218,11 +234,10 @@ fn obey(
                     Command::Stop => mailbox.send(Order::Stop),
                 }
             }
-            let drains = wanted == Command::Drain;
-            let timeout = force.snapshot().drain_timeout;
-            deadline = timeout.filter(|_| drains).map(|span| clock::now() + span);
+            let timeout = snapshot.drain_timeout.filter(|_| wanted == Command::Drain);
+            deadline = timeout.map(|span| clock::now() + span);
             obeyed = wanted;
-        }
+        });
         if wait_for(bell, deadline)? {
             bell.read()?;
         }

@@ -38,7 +38,7 @@ pub(crate) struct Group {
 }
 
 /// All listening sockets.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listening {
     groups: Vec<Group>,
     /// What the configuration may take by number: the listening sockets that were open when the

@@ -27,7 +27,7 @@ use ringbolt_core::time::Instant;
 use crate::accepted::Accepted;
 use crate::clock;
 use crate::engine::{Control, Engine, Started, Starting};
-use crate::force::Force;
+use crate::force::{Force, Now};
 use crate::machine::{cores, raise_descriptor_limit};
 use crate::operator::OperatorSockets;
 use crate::orphans::{Spare, open_descriptors, sweep};
@@ -273,17 +273,17 @@ impl<'a> Supervisor<'a> {
         region.header.begin_epoch(0);
         let force = Force::new(
             self.launch.file.into(),
-            region.header,
+            region,
             self.store.clone(),
             self.reload.clone(),
-            (workers, self.max_sessions),
-            accepted,
-            snapshot,
+            self.max_sessions,
+            Now { accepted, spec: Arc::new(spec), snapshot: Arc::new(snapshot) },
         );
         let control = Control {
             force: Arc::new(force),
             header: region.header,
             gauges: region.gauges,
+            health: region.health,
             counted: region.stats.clone(),
             http: self.operator.http.clone(),
             admin: self.operator.admin(),

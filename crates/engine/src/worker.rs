@@ -6,6 +6,7 @@ use std::mem::replace;
 use std::sync::Arc;
 
 use ringbolt_core::header::{Command, Header};
+use ringbolt_core::health::ServerHealth;
 use ringbolt_core::kernel::Fd;
 use ringbolt_core::region::{Counted, Gauges, Part};
 use ringbolt_core::shard::{Place, Shard};
@@ -28,6 +29,7 @@ pub(crate) struct Worker {
     pub(crate) core: usize,
     pub(crate) header: &'static Header,
     pub(crate) gauges: Gauges<'static>,
+    pub(crate) health: &'static [ServerHealth],
     pub(crate) counted: Counted<'static>,
     /// Its own bytes of the region, viewed in its own thread.
     pub(crate) part: &'static mut [u8],
@@ -57,6 +59,7 @@ impl Worker {
             workers: self.mailboxes.len(),
             header: self.header,
             gauges: self.gauges,
+            health: self.health,
             counted: self.counted,
             part,
         };

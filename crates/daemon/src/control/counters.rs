@@ -9,14 +9,16 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use ringbolt_core::close::Cause;
 use ringbolt_core::gauge::SessionGauge;
 use ringbolt_core::header::Command;
+use ringbolt_core::health::{LastProbe, ServerHealth};
 use ringbolt_core::limits::{DESCRIPTORS_PER_SESSION, fixed_descriptors};
 use ringbolt_core::mapping::Mapping;
 use ringbolt_core::pipes::Fallback;
 use ringbolt_core::region::Counted;
 use ringbolt_core::shortage::Shortage;
 use ringbolt_core::snapshot::{self, Snapshot};
+use ringbolt_core::spec::{self, Probe};
 use ringbolt_core::stats::{Counter, ListenerStats, ServerStats, WorkerStats};
-use ringbolt_engine::{Control, descriptor_limit};
+use ringbolt_engine::{Control, descriptor_limit, now};
 
 use super::rates::{Rate, Rates};
 
@@ -115,8 +117,41 @@ pub(super) struct Server {
     /// By the client and by the server.
     pub(super) aborts: [u64; 2],
     pub(super) rate: Rate,
+    /// `None`: it is not probed, and counts as up.
+    pub(super) health: Option<Health>,
     /// Live sessions, by the address that it is connected to from.
     pub(super) sources: Vec<(String, u64)>,
+}
+
+/// What is known of a server that is probed.
+#[derive(Clone, Debug)]
+pub(super) struct Health {
+    pub(super) up: bool,
+    /// HAProxy's `health`: 0 to rise + fall - 1, from rise on it is up.
+    pub(super) level: u64,
+    pub(super) rise: u64,
+    pub(super) fall: u64,
+    /// Bad results while it was up.
+    pub(super) failures: u64,
+    /// Times it went down.
+    pub(super) downs: u64,
+    /// For how long it has been up or down.
+    pub(super) unchanged: Duration,
+    /// How long it was down in all.
+    pub(super) downtime: Duration,
+    pub(super) last: LastProbe,
+}
+
+impl Server {
+    /// Whether it gets new sessions.
+    pub(super) fn is_usable(&self) -> bool {
+        self.weight > 0 && self.is_up()
+    }
+
+    /// Whether nothing speaks against it.
+    pub(super) fn is_up(&self) -> bool {
+        self.health.as_ref().is_none_or(|health| health.up)
+    }
 }
 
 impl Pool {
@@ -127,13 +162,14 @@ impl Pool {
 
     /// Servers that take new sessions, with `backup` or without.
     pub(super) fn usable(&self, backup: bool) -> u64 {
-        self.sum(|server| u64::from(server.backup == backup && server.weight > 0))
+        self.sum(|server| u64::from(server.backup == backup && server.is_usable()))
     }
 
     /// The weights of those that share the clients: the others, as long as there are any.
     pub(super) fn weight(&self) -> u64 {
         let backup = self.usable(false) == 0;
-        self.sum(|server| if server.backup == backup { server.weight } else { 0 })
+        let shares = |server: &Server| server.backup == backup && server.is_usable();
+        self.sum(|server| if shares(server) { server.weight } else { 0 })
     }
 
     /// Whether any server takes new sessions.
@@ -252,14 +288,14 @@ impl Meter {
                 most: gauge.most(),
                 total: of_pool.map(|(_, listener)| listener.total).sum(),
                 rate: Rate::default(),
-                servers: pool.servers.iter().map(|server| self.server(server)).collect(),
+                servers: pool.servers.iter().map(|server| self.server(pool, server)).collect(),
             }
         };
         let all = snapshot.pools.iter().enumerate();
         all.filter(|(_, pool)| pool.in_use).map(one).collect()
     }
 
-    fn server(&self, server: &snapshot::Server) -> Server {
+    fn server(&self, pool: &snapshot::Pool, server: &snapshot::Server) -> Server {
         let index = usize::from(server.gauge);
         let gauge: &SessionGauge = &self.control.gauges.servers[index];
         let sum = |of: fn(&ServerStats) -> &Counter| -> u64 {
@@ -285,8 +321,26 @@ impl Meter {
             full: sum(|it| &it.full),
             aborts: [sum(|it| &it.aborts[0]), sum(|it| &it.aborts[1])],
             rate: Rate::default(),
+            health: self.health(&pool.health, &self.control.health[index]),
             sources: server.sources.iter().map(source).collect(),
         }
+    }
+
+    fn health(&self, policy: &spec::Health, health: &ServerHealth) -> Option<Health> {
+        let now = now();
+        (policy.probe != Probe::Off).then(|| Health {
+            up: health.is_up(),
+            level: health.level(policy).into(),
+            rise: policy.rise.into(),
+            fall: policy.fall.into(),
+            failures: health.failures.read(),
+            downs: health.downs.read(),
+            unchanged: health
+                .unchanged_for(now)
+                .unwrap_or_else(|| self.control.started.instant.elapsed()),
+            downtime: health.downtime(now),
+            last: health.last_probe(),
+        })
     }
 
     fn fill_rates(&self, counters: &mut Counters) {
@@ -335,6 +389,7 @@ fn algorithm(mapping: &Mapping) -> &'static str {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use ringbolt_core::health::Outcome;
 
     /// Numbers that differ from each other, so that a test sees which one stands where.
     pub(in super::super) fn sample() -> Counters {
@@ -354,6 +409,21 @@ pub(super) mod tests {
             full: base + 13,
             aborts: [base + 7, base + 8],
             rate: Rate { now: base + 9, most: base + 10 },
+            health: backup.then(|| Health {
+                up: true,
+                level: 3,
+                rise: 2,
+                fall: 3,
+                failures: base + 18,
+                downs: base + 17,
+                unchanged: Duration::from_secs(base + 14),
+                downtime: Duration::from_secs(base + 15),
+                last: LastProbe {
+                    outcome: Outcome::WrongStatus,
+                    code: Some(405),
+                    took: Duration::from_millis(base + 16),
+                },
+            }),
             sources: vec![("10.0.0.2".into(), base + 11)],
         };
         Counters {
@@ -410,7 +480,7 @@ pub(super) mod tests {
         pool.servers[0].weight = 0;
         assert_eq!((pool.usable(false), pool.usable(true), pool.weight()), (0, 1, 1));
         assert!(pool.is_up());
-        pool.servers[1].weight = 0;
+        pool.servers[1].health.as_mut().unwrap().up = false;
         assert!(!pool.is_up());
     }
 

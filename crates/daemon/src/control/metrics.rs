@@ -3,11 +3,12 @@
 
 use hdrhistogram::Histogram;
 use ringbolt_core::close::Cause;
+use ringbolt_core::health::Outcome;
 use ringbolt_core::pipes::Fallback;
 use ringbolt_core::shortage::Shortage;
 use ringbolt_engine::Durations;
 
-use super::counters::{Counters, Listener, Pool, Server};
+use super::counters::{Counters, Health, Listener, Pool, Server};
 use super::exposition::{Exposition, Format, Kind};
 
 use Kind::{Counter, Gauge};
@@ -40,6 +41,7 @@ pub(super) fn render(counters: &Counters, lengths: &Durations, format: Format) -
     listeners(&mut out, &counters.listeners);
     pools(&mut out, &counters.pools);
     servers(&mut out, &counters.pools);
+    health(&mut out, &counters.pools);
     sources(&mut out, &counters.pools);
     own(&mut out, counters);
     durations(&mut out, &counters.pools, lengths);
@@ -196,8 +198,45 @@ fn servers(out: &mut Exposition, pools: &[Pool]) {
     for (pool, server) in each_server(pools) {
         let names = [("proxy", pool.name.as_str()), ("server", &server.name)];
         for state in STATES {
-            // Nothing takes a server down yet.
-            out.sample(&[&names[..], &[("state", state)]].concat(), u64::from(state == "UP"));
+            let is = state == if server.is_up() { "UP" } else { "DOWN" };
+            out.sample(&[&names[..], &[("state", state)]].concat(), u64::from(is));
+        }
+    }
+}
+
+const HEALTH: [Family<Health>; 5] = [
+    ("check_failures", Counter, "Bad results while it was up.", |it| it.failures),
+    ("check_up_down", Counter, "Times it went down.", |it| it.downs),
+    ("check_last_change_seconds", Gauge, "For how long it has been up or down.", |it| {
+        it.unchanged.as_secs()
+    }),
+    ("downtime_seconds", Counter, "How long it was down in all.", |it| it.downtime.as_secs()),
+    ("check_code", Gauge, "The status of its last answer; 0: there was none.", |it| {
+        it.last.code.unwrap_or(0).into()
+    }),
+];
+
+/// Of servers that are probed.
+fn health(out: &mut Exposition, pools: &[Pool]) {
+    let probed =
+        || each_server(pools).filter_map(|(pool, it)| Some((pool, it, it.health.as_ref()?)));
+    for (name, kind, help, number) in HEALTH {
+        out.family(&format!("ringbolt_server_{name}"), kind, help);
+        for (pool, server, health) in probed() {
+            out.sample(&[("proxy", &pool.name), ("server", &server.name)], number(health));
+        }
+    }
+    out.family("ringbolt_server_check_duration_seconds", Gauge, "How long its last probe took.");
+    for (pool, server, health) in probed() {
+        let seconds = health.last.took.as_secs_f64();
+        out.sample(&[("proxy", &pool.name), ("server", &server.name)], seconds);
+    }
+    out.family("ringbolt_server_check_status", Gauge, "1 at how its last probe ended.");
+    for (pool, server, health) in probed() {
+        for (outcome, state, _) in Outcome::NAMES {
+            let labels =
+                [("proxy", pool.name.as_str()), ("server", &server.name), ("state", state)];
+            out.sample(&labels, u64::from(outcome == health.last.outcome));
         }
     }
 }

@@ -1,18 +1,15 @@
 //! Reloading: the file is read again, checked by the same code as at the start, and put in force. A bad
 //! one changes nothing and says why.
 
-use std::thread;
-
 use ringbolt_config::{Diagnostic, Source};
 use ringbolt_core::change::{changes, only_at_start};
-use ringbolt_core::spec::Spec;
 use ringbolt_engine::{Changed, Control};
-use tokio::sync::oneshot;
 use tokio_uring::fs::File;
 use tracing::{error, info, warn};
 
 use super::View;
-use crate::file::{Configuration, machine};
+use super::apart::apart;
+use crate::file::Configuration;
 
 /// What a reload has come to, in lines for the operator.
 pub(super) type Outcome = Result<Vec<String>, Vec<String>>;
@@ -33,14 +30,9 @@ pub(super) async fn obey(view: &View) {
 /// Reads the file again and puts it in force.
 pub(super) async fn reload(view: &View) -> Outcome {
     let control = view.meter.control.clone();
-    let (sender, outcome) = oneshot::channel();
-    // Of its own, because it waits for name servers and for workers.
-    let started = thread::Builder::new().name("reload".into()).spawn(move || {
-        // Whoever asked may have left.
-        let _ = sender.send(change(&control));
-    });
-    let done = match started {
-        Ok(_) => outcome.await.unwrap_or_else(|_| Err(vec!["the reload broke off".into()])),
+    // It waits for name servers and for workers.
+    let done = match apart("reload", move || change(&control)).await {
+        Ok(done) => done,
         Err(error) => Err(vec![format!("no thread to reload in: {error}")]),
     };
     match done {
@@ -68,15 +60,13 @@ fn change(control: &Control) -> Result<(Changed, Vec<String>), Vec<String>> {
     let Some(spec) = checked.spec.filter(|_| refused.is_empty()) else {
         return Err(refused.iter().map(|it| line(&source, it)).collect());
     };
-    let old = old_spec(control);
+    let old = control.force.spec();
     let changed = control.change(&text, &spec).map_err(|error| vec![error.to_string()])?;
     let mut lines: Vec<String> =
         checked.warnings.iter().map(|it| format!("warning: {}", line(&source, it))).collect();
-    if let Some(old) = &old {
-        let keys = only_at_start(&old.global, &spec.global);
-        lines.extend(keys.iter().map(|key| format!("global.{key} is for the next start")));
-        lines.extend(changes(old, &spec).iter().map(ToString::to_string));
-    }
+    let keys = only_at_start(&old.global, &spec.global);
+    lines.extend(keys.iter().map(|key| format!("global.{key} is for the next start")));
+    lines.extend(changes(&old, &spec).iter().map(ToString::to_string));
     if let Some(most) = changed.capped_at {
         lines.push(format!("global.max_sessions stays at {most} until the next start"));
     }
@@ -84,12 +74,6 @@ fn change(control: &Control) -> Result<(Changed, Vec<String>), Vec<String>> {
         lines.push("nothing has changed".into());
     }
     Ok((changed, lines))
-}
-
-/// The configuration before. It was accepted, so its text can be read; else there is nothing to
-/// compare with.
-fn old_spec(control: &Control) -> Option<Spec> {
-    ringbolt_config::check(&control.force.text(), &machine()).spec
 }
 
 /// One finding in one line.

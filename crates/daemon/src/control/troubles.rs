@@ -61,7 +61,7 @@ const OF_WORKERS: [(WorkerCounter, &str); 16] = [
         |stats| &stats.causes[Cause::NoPort as usize],
         "sessions reset: no local port was left to connect to a server from",
     ),
-    (|stats| &stats.causes[Cause::NoServer as usize], "sessions reset: no server takes new ones"),
+    (|stats| &stats.causes[Cause::NoServer as usize], "sessions reset: no server is up"),
     (
         |stats| &stats.causes[Cause::ServersFull as usize],
         "sessions reset: every server has its max_sessions",

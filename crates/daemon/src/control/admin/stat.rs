@@ -3,9 +3,10 @@
 
 use std::fmt::Write;
 
+use ringbolt_core::health::Outcome;
 use serde_json::{Value as Json, json};
 
-use super::super::counters::{Counters, Listener, Pool, Server};
+use super::super::counters::{Counters, Health, Listener, Pool, Server};
 use super::fields::{Field, Tags, Value};
 
 use Value::{Large, Small, Text};
@@ -157,40 +158,66 @@ fn of_listener(listener: &Listener, proxy_id: u64) -> Row {
 }
 
 fn of_server(pool: &Pool, server: &Server, proxy_id: u64, server_id: u64) -> Row {
-    let limit = server.limit.map(|limit| ("slim", Small(limit)));
-    row(
-        Kind::Server,
-        &pool.name,
-        &server.name,
-        [proxy_id, server_id],
-        vec![
-            // Nobody waits for a server: a session has one or ends.
-            ("qcur", Small(0)),
-            ("qmax", Small(0)),
-            ("scur", Small(server.sessions)),
-            ("smax", Small(server.most)),
-            ("stot", Large(server.total)),
-            ("bin", Large(server.bytes[0])),
-            ("bout", Large(server.bytes[1])),
-            ("econ", Large(server.connect_errors)),
-            // Every further attempt goes to another server.
-            ("wretr", Large(0)),
-            ("wredis", Large(server.redispatched)),
-            ("status", Text("no check".into())),
-            ("weight", Small(server.weight)),
-            ("act", Small(u64::from(!server.backup))),
-            ("bck", Small(u64::from(server.backup))),
-            ("rate", Small(server.rate.now)),
-            ("rate_max", Small(server.rate.most)),
-            ("cli_abrt", Large(server.aborts[0])),
-            ("srv_abrt", Large(server.aborts[1])),
-            ("addr", Text(server.addr.clone())),
-            ("uweight", Small(server.weight)),
-        ]
-        .into_iter()
-        .chain(limit)
-        .collect(),
-    )
+    let mut cells = of_health(server);
+    cells.extend(server.limit.map(|limit| ("slim", Small(limit))));
+    cells.extend([
+        // Nobody waits for a server: a session has one or ends.
+        ("qcur", Small(0)),
+        ("qmax", Small(0)),
+        ("scur", Small(server.sessions)),
+        ("smax", Small(server.most)),
+        ("stot", Large(server.total)),
+        ("bin", Large(server.bytes[0])),
+        ("bout", Large(server.bytes[1])),
+        ("econ", Large(server.connect_errors)),
+        // Every further attempt goes to another server.
+        ("wretr", Large(0)),
+        ("wredis", Large(server.redispatched)),
+        ("weight", Small(server.weight)),
+        ("act", Small(u64::from(!server.backup))),
+        ("bck", Small(u64::from(server.backup))),
+        ("rate", Small(server.rate.now)),
+        ("rate_max", Small(server.rate.most)),
+        ("cli_abrt", Large(server.aborts[0])),
+        ("srv_abrt", Large(server.aborts[1])),
+        ("addr", Text(server.addr.clone())),
+        ("uweight", Small(server.weight)),
+    ]);
+    row(Kind::Server, &pool.name, &server.name, [proxy_id, server_id], cells)
+}
+
+fn of_health(server: &Server) -> Vec<(&'static str, Value)> {
+    let Some(health) = &server.health else { return vec![("status", Text("no check".into()))] };
+    let last = health.last;
+    let mut cells = vec![
+        ("status", Text(status(health))),
+        ("chkfail", Large(health.failures)),
+        ("chkdown", Large(health.downs)),
+        ("lastchg", Small(health.unchanged.as_secs())),
+        ("downtime", Small(health.downtime.as_secs())),
+        ("check_status", Text(last.outcome.name().into())),
+        ("check_rise", Small(health.rise)),
+        ("check_fall", Small(health.fall)),
+        ("check_health", Small(health.level)),
+    ];
+    if let Some(code) = last.code {
+        cells.push(("check_code", Small(code.into())));
+    }
+    if last.outcome != Outcome::None {
+        cells.push(("check_duration", Large(last.took.as_millis() as u64)));
+    }
+    cells
+}
+
+/// HAProxy's words, with how far it is from going down or up.
+fn status(health: &Health) -> String {
+    let Health { up, level, rise, fall, .. } = *health;
+    match (up, level) {
+        (true, level) if level + 1 == rise + fall => "UP".into(),
+        (true, level) => format!("UP {}/{fall}", level + 1 - rise),
+        (false, 0) => "DOWN".into(),
+        (false, level) => format!("DOWN {level}/{rise}"),
+    }
 }
 
 fn of_pool(pool: &Pool, proxy_id: u64) -> Row {
