@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::ringbolt::Owned;
-use crate::{Folder, ask, until};
+use crate::watched::row;
+use crate::{Folder, Row, ask, until};
 
 /// A running HAProxy. Dropping it ends it.
 #[derive(Debug)]
@@ -21,6 +22,15 @@ impl Haproxy {
     ///
     /// When it does not start.
     pub fn start() -> Self {
+        Self::start_with("server ws1 192.0.2.1:9")
+    }
+
+    /// The same with these lines in its backend.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn start_with(backend: &str) -> Self {
         let folder = Folder::new();
         let socket = folder.file("haproxy.sock");
         let web = folder.file("web.sock");
@@ -29,8 +39,8 @@ impl Haproxy {
             &format!(
                 "global\n stats socket {socket} mode 600 level admin\n\
                  defaults\n mode tcp\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n\
-                 frontend web\n bind {web}\n default_backend echo\n\
-                 backend echo\n balance source\n server ws1 192.0.2.1:9\n"
+                 timeout check 5s\n frontend web\n bind {web}\n default_backend echo\n\
+                 backend echo\n balance source\n {backend}\n"
             ),
         );
         let mut command = Command::new(haproxy());
@@ -43,6 +53,11 @@ impl Haproxy {
             UnixStream::connect(&socket).ok()
         });
         Self { _child: child, folder }
+    }
+
+    /// The row of `show stat` with these names.
+    pub fn stat(&self, proxy: &str, server: &str) -> Row {
+        row(&self.ask("show stat"), proxy, server)
     }
 
     /// What its runtime socket answers to a line.

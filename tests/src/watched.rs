@@ -140,16 +140,20 @@ impl Watched {
     ///
     /// When there is none.
     pub fn stat(&self, proxy: &str, server: &str) -> Row {
-        let text = self.ask("show stat");
-        let mut lines = text.lines();
-        let columns = lines.next().and_then(|head| head.strip_prefix("# ")).expect("a head");
-        let rows = lines.filter(|line| !line.is_empty()).map(|line| -> Row {
-            let cells = line.split(',').map(str::to_owned);
-            columns.split(',').map(str::to_owned).zip(cells).collect()
-        });
-        let mut rows = rows.filter(|row| row["pxname"] == proxy && row["svname"] == server);
-        rows.next().unwrap_or_else(|| panic!("{proxy}/{server} in:\n{text}"))
+        row(&self.ask("show stat"), proxy, server)
     }
+}
+
+/// A row of `show stat` in CSV.
+pub(crate) fn row(text: &str, proxy: &str, server: &str) -> Row {
+    let mut lines = text.lines();
+    let columns = lines.next().and_then(|head| head.strip_prefix("# ")).expect("a head");
+    let rows = lines.filter(|line| !line.is_empty()).map(|line| -> Row {
+        let cells = line.split(',').map(str::to_owned);
+        columns.split(',').map(str::to_owned).zip(cells).collect()
+    });
+    let mut rows = rows.filter(|row| row["pxname"] == proxy && row["svname"] == server);
+    rows.next().unwrap_or_else(|| panic!("{proxy}/{server} in:\n{text}"))
 }
 
 /// Sends to a UNIX socket and takes what comes until the other side ends.

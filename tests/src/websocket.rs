@@ -30,7 +30,7 @@ impl EchoServer {
     ///
     /// When it does not.
     pub fn start(name: &str) -> Self {
-        Self::start_at(name, &fresh_address().to_string())
+        Self::start_at(name, &[&fresh_address().to_string()])
     }
 
     /// Starts one on a UNIX socket.
@@ -39,12 +39,21 @@ impl EchoServer {
     ///
     /// When it does not listen.
     pub fn start_on_unix(name: &str, path: &str) -> Self {
-        Self::start_at(name, &format!("unix:{path}"))
+        Self::start_at(name, &[&format!("unix:{path}")])
     }
 
-    fn start_at(name: &str, place: &str) -> Self {
+    /// Starts one where another was.
+    ///
+    /// # Panics
+    ///
+    /// When it does not listen.
+    pub fn start_again(name: &str, address: SocketAddr) -> Self {
+        Self::start_at(name, &[&address.ip().to_string(), &address.port().to_string()])
+    }
+
+    fn start_at(name: &str, place: &[&str]) -> Self {
         let mut command = Command::new(python());
-        command.arg(package().join("servers/echo_server.py")).args([name, place]);
+        command.arg(package().join("servers/echo_server.py")).arg(name).args(place);
         let (child, stdin, lines) = speaking(command);
         let line = lines.recv_timeout(BOUND).expect("the server says where it listens");
         let place = line.strip_prefix("listening ").unwrap_or_else(|| panic!("no place: {line}"));

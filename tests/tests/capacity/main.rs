@@ -10,6 +10,8 @@ mod echo;
 mod idle;
 /// As many sessions as descriptors allow.
 mod limit;
+/// Probes of many servers.
+mod probes;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

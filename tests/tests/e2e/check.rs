@@ -120,19 +120,19 @@ fn dangerous_keys_are_refused_by_name() {
     }
 }
 
-/// Goal: keys that are harmless while they are not built are warned about by name. Method: a health
-/// check and Multipath TCP in one file; an admin socket, which is built, is not among them.
+/// Goal: keys that are harmless while they are not built are warned about by name. Method: a log
+/// form and Multipath TCP in one file; an admin socket, which is built, is not among them.
 #[test]
 fn harmless_keys_are_warned_about() {
     need!(Binary);
     let text = good()
         .replace("workers", "admin = \"/run/ringbolt/admin.sock\"\nworkers")
         .replace("pool = \"echo\"", "pool = \"echo\"\nmptcp = true")
-        .replace("[pool.echo]", "[pool.echo]\nhealth = { kind = \"tcp\" }");
+        .replace("[global]", "[global]\nlog = \"tcplog\"");
     let (ended, value) = json(&text);
     assert_eq!(ended.code, Ok(0), "{ended:?}");
     let warnings = value["warnings"].to_string();
-    for key in ["mptcp", "health"] {
+    for key in ["mptcp", "tcplog"] {
         assert!(warnings.contains(key), "{key}: {value:#}");
     }
     assert!(!warnings.contains("admin"), "{value:#}");

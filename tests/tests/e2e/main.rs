@@ -27,6 +27,8 @@ mod exhaustion;
 mod families;
 /// The harness against itself, without the binary: a check that cannot fail is a defect.
 mod harness;
+/// Servers that go down and come up, and what finds that out.
+mod health;
 /// 1 GiB each way between curl and nginx.
 mod http;
 /// Listening sockets that were passed on (`fd@`).
@@ -39,6 +41,8 @@ mod lifecycle;
 mod limits;
 /// Counters: `/metrics` and `show stat` agree with what was sent.
 mod metrics;
+/// Names of servers that have other addresses later.
+mod names;
 /// Networks of their own: lost machines, closed routes, connections killed by hand.
 mod networks;
 /// What is given as a configuration file and is none.
@@ -47,6 +51,8 @@ mod odd_files;
 mod path;
 /// Few pipes, lent for a turn, and never shared by two streams.
 mod pipes;
+/// What probes say, and how answers are judged.
+mod probes;
 /// Supervisor, engine and workers, as the kernel sees them.
 mod processes;
 /// PROXY headers from clients.
