@@ -25,6 +25,26 @@ fn a_second_instance_names_the_first() {
     session(&server, &ringbolt); // the first one goes on
 }
 
+/// Goal: the ready line is written in one piece, so that no line of the engine's gets into it. Method:
+/// what the supervisor writes, as strace sees it.
+#[test]
+fn the_ready_line_is_one_piece() {
+    need!(Binary, Strace);
+    let (server, folder) = (Server::listen(), Folder::new());
+    let trace = folder.file("trace");
+    let mut command = Command::new("strace");
+    command.args(["--daemonize=grandchild", "--trace=write", "--string-limit=200"]);
+    command.args(["--output", &trace]).arg(binary());
+    let config = Config::new().servers([server.address()]);
+    let mut ringbolt = Ringbolt::start_by(command, &config.text());
+    ringbolt.signal(Signal::SIGTERM);
+    assert_eq!(ringbolt.exit_code(), 0);
+    let line = format!("write(2, \"ringbolt: ready, 1 listeners: {}\\n\"", ringbolt.address());
+    until("strace has written it down", || {
+        std::fs::read_to_string(&trace).ok().filter(|text| text.contains(&line))
+    });
+}
+
 /// Goal: TERM and INT stop it: live sessions are reset on both sides, the exit code is 0, the port
 /// is free, the engine is gone. Method: each signal, under a live session.
 #[test]

@@ -305,3 +305,26 @@ fn two_hundred_reloads_under_load() {
     drop(stays);
     ringbolt.wait_for_base();
 }
+
+/// Goal: a reload that meets a drain leaves no socket that listens and that nobody serves. Method: one
+/// session lives through it; another listener is added and the drain begun at once, in either order;
+/// then nothing listens, and the session goes on.
+#[test]
+fn a_reload_that_meets_a_drain() {
+    need!(Binary);
+    let server = Server::listen();
+    for round in 0..20 {
+        let text = Text::new().listener("web", "127.0.0.1:0", "a").pool("a", &[("ws1", &server)]);
+        let ringbolt = Ringbolt::start_text(&text.text());
+        let (mut client, mut serving) = session(&server, &ringbolt);
+        ringbolt.write_configuration(&text.listener("more", "127.0.0.2:0", "a").text());
+        let mut signals = [Signal::SIGHUP, Signal::SIGUSR1];
+        signals.rotate_left(round % 2);
+        signals.into_iter().for_each(|signal| ringbolt.signal(signal));
+        ringbolt.line_with("draining");
+        ringbolt.line_with("reload");
+        // A session's two sockets, and none of the two workers' listening ones.
+        ringbolt.wait_for_descriptors(0);
+        client.exchange(&mut serving);
+    }
+}

@@ -354,6 +354,34 @@ mod tests {
         }
     }
 
+    // Goal: the health of a server stands in HAProxy's columns, in its words. Method: the sample's, and
+    // every level.
+    #[test]
+    fn health_is_told_as_haproxy_does() {
+        let text = csv(rows(&sample()).into_iter());
+        let [ws1, ws2] = [2, 3].map(|line| text.lines().nth(line).unwrap());
+        assert_eq!([cell(ws1, "status"), cell(ws1, "check_status")], ["no check", ""]);
+        for (column, value) in [
+            ("status", "UP 2/3"),
+            ("chkfail", "2012"),
+            ("chkdown", "2013"),
+            ("lastchg", "2014"),
+            ("downtime", "2015"),
+            ("check_status", "L7STS"),
+            ("check_code", "405"),
+            ("check_duration", "2016"),
+            ("check_rise", "2"),
+            ("check_fall", "3"),
+            ("check_health", "3"),
+        ] {
+            assert_eq!(cell(ws2, column), value, "{column}");
+        }
+        let health = sample().pools.remove(0).servers.remove(1).health.unwrap();
+        let at = |level| status(&Health { level, up: level >= health.rise, ..health.clone() });
+        let all = (0..5).map(at).collect::<Vec<_>>();
+        assert_eq!(all, ["DOWN", "DOWN 1/2", "UP 1/3", "UP 2/3", "UP"]);
+    }
+
     // Goal: JSON says the same as the columns. Method: parse it and compare every value.
     #[test]
     fn json_says_the_same() {
