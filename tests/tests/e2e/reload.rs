@@ -314,7 +314,9 @@ fn a_reload_that_meets_a_drain() {
     need!(Binary);
     let server = Server::listen();
     for round in 0..20 {
-        let text = Text::new().listener("web", "127.0.0.1:0", "a").pool("a", &[("ws1", &server)]);
+        let mut text =
+            Text::new().listener("web", "127.0.0.1:0", "a").pool("a", &[("ws1", &server)]);
+        text.head = "[global]\nworkers = 1\n".into();
         let ringbolt = Ringbolt::start_text(&text.text());
         let (mut client, mut serving) = session(&server, &ringbolt);
         ringbolt.write_configuration(&text.listener("more", "127.0.0.2:0", "a").text());
@@ -323,8 +325,8 @@ fn a_reload_that_meets_a_drain() {
         signals.into_iter().for_each(|signal| ringbolt.signal(signal));
         ringbolt.line_with("draining");
         ringbolt.line_with("reload");
-        // A session's two sockets, and none of the two workers' listening ones.
-        ringbolt.wait_for_descriptors(0);
+        // The session's two sockets, and the worker's listening one no more.
+        ringbolt.wait_for_descriptors(1);
         client.exchange(&mut serving);
     }
 }
