@@ -111,16 +111,20 @@ impl Checks {
             return;
         }
         let new: BTreeSet<u16> = beginners(&self.snapshot, &snapshot).collect();
-        let mut before = std::mem::take(&mut self.all);
+        let (mut before, now) = (std::mem::take(&mut self.all), Instant::now());
         before.retain(|place, _| !new.contains(place));
         let probed = |pool: &&Pool| pool.in_use && pool.health.probe != Probe::Off;
         for pool in snapshot.pools.iter().filter(probed) {
             let health = Rc::new(pool.health.clone());
             for server in &pool.servers {
                 let check = match before.remove(&server.gauge) {
-                    Some(check) => {
-                        Check { server: server.clone(), health: health.clone(), ..check }
-                    }
+                    Some(check) => Check {
+                        server: server.clone(),
+                        // The interval may be a shorter one now.
+                        due: check.due.map(|due| due.min(now + health.interval)),
+                        health: health.clone(),
+                        ..check
+                    },
                     None => self.begin(pool, server, health.clone()),
                 };
                 self.all.insert(server.gauge, check);
