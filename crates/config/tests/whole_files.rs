@@ -48,7 +48,7 @@ pool = "ecco"
 
 [pool.echo]
 attempts = 17
-health = { kind = "tcp", path = "/" }
+health = { kind = "tcp", path = "/", timeout = "5s" }
 
 [[pool.echo.server]]
 name = "größe"   # é
@@ -152,7 +152,7 @@ fn every_error_is_found_at_its_place() {
     assert!(checked.spec.is_none());
     assert_snapshot!(listed(WRONG, &checked), @r#"
     2:1 unknown key "wokers" in global
-    3:16 max_sessions = 20000 needs 2 x 20000 + 392 descriptors, and this process may open 20000
+    3:16 max_sessions = 20000 needs 2 x 20000 + 520 descriptors, and this process may open 20000
     4:7 global.log: "syslog" is not known
     7:8 timeouts.idle: expected a time, found a number
     10:25 listener.web.bind: "localhost:80" is a name, and a listener has an address
@@ -164,7 +164,7 @@ fn every_error_is_found_at_its_place() {
     22:8 pool.echo: two servers have the name "größe"
     26:1 pool.empty has no server
     --
-    15:19 pool.echo.health.kind = "tcp" is not available yet
+    15:48 pool.echo.health: a probe may take 5s and the next is due after 2s
     --
     "#);
 }
@@ -253,7 +253,7 @@ fn colour_is_an_argument() {
 /// Goal: programs get what CONTRACT says. Method: one error with a place, one without, a warning.
 #[test]
 fn json_has_the_fields_of_the_contract() {
-    let text = "[pool.echo]\nkez = 1\nfail_open = true\nserver = []\n";
+    let text = "[pool.echo]\nkez = 1\nhealth = { kind = \"tcp\", timeout = \"5s\" }\nserver = []\n";
     let checked = check(text, &MACHINE);
     let source = Source::new("a \"b\".toml", text);
     let answer = json(&source, &checked.errors, &checked.warnings);
@@ -271,9 +271,9 @@ fn json_has_the_fields_of_the_contract() {
     {"file":"a \"b\".toml","line":2,"column":1,
      "message":"unknown key \"kez\" in pool.echo",
      "help":"did you mean key?"}],"warnings":[
-    {"file":"a \"b\".toml","line":3,"column":13,
-     "message":"pool.echo.fail_open is not available yet",
-     "help":"it is checked and has no effect in this version"}]}
+    {"file":"a \"b\".toml","line":3,"column":36,
+     "message":"pool.echo.health: a probe may take 5s and the next is due after 2s",
+     "help":"write a timeout of 2s or less"}]}
     "#);
 }
 

@@ -5,7 +5,8 @@ use std::process::Command;
 use std::thread;
 
 use ringbolt_tests::{
-    ClosedPort, Config, EchoServer, Folder, Program, Server, Watched, fresh_address, need, until,
+    ClosedPort, Config, EchoServer, Folder, Program, Server, Watched, fresh_address, need, nginx,
+    until,
 };
 
 /// Probes in quick succession.
@@ -51,6 +52,34 @@ fn good_servers_are_up() {
         let watched = Watched::start(config);
         wait_for(&watched, expected);
         until("it is well", || (watched.stat("echo", "ws1")["status"] == "UP").then_some(()));
+    }
+}
+
+/// Goal: where servers expect a PROXY header, probes send one. Method: nginx that wants one, both forms, and
+/// none.
+#[test]
+fn headers_come_first() {
+    need!(Binary, Nginx);
+    let server = Program::start(|address, folder| {
+        let configuration = format!(
+            "daemon off; master_process off; pid pid; error_log stderr; events {{}}
+            http {{
+                access_log off;
+                client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+                uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+                server {{ listen {address} proxy_protocol; location / {{ return 200; }} }}
+            }}"
+        );
+        let configuration = folder.write("nginx.conf", &configuration);
+        let mut command = Command::new(nginx());
+        command.args(["-e", "stderr", "-p", &folder.file(""), "-c", &configuration]);
+        command
+    });
+    for (send_proxy, expected) in [("v1", "L7OK"), ("v2", "L7OK"), ("off", "L7RSP")] {
+        let config = Config::new().servers([server.address()]);
+        let config = config.pool(&format!("send_proxy = \"{send_proxy}\""));
+        let watched = Watched::start(config.pool(&quick("kind = \"http\"", "20s")));
+        wait_for(&watched, expected);
     }
 }
 

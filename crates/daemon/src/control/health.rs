@@ -13,7 +13,7 @@ use std::sync::Arc;
 use ringbolt_core::health::{LastProbe, beginners, first_wait};
 use ringbolt_core::limits::PROBES_MAX;
 use ringbolt_core::snapshot::{Pool, Server, Snapshot};
-use ringbolt_core::spec::{Health, Probe};
+use ringbolt_core::spec::{Health, Probe, SendProxy};
 use ringbolt_engine::{Control, now};
 use tokio::select;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -61,6 +61,7 @@ struct Check {
     pool: String,
     server: Server,
     health: Rc<Health>,
+    send_proxy: SendProxy,
     probes: u64,
     /// When the last probe began.
     probed_at: Instant,
@@ -123,6 +124,7 @@ impl Checks {
                         // The interval may be a shorter one now.
                         due: check.due.map(|due| due.min(now + health.interval)),
                         health: health.clone(),
+                        send_proxy: pool.send_proxy,
                         ..check
                     },
                     None => self.begin(pool, server, health.clone()),
@@ -148,6 +150,7 @@ impl Checks {
             failed: self.failed_connects(server.gauge),
             counted_at: None,
             health,
+            send_proxy: pool.send_proxy,
         }
     }
 
@@ -161,7 +164,11 @@ impl Checks {
             let Some(check) = self.all.get_mut(&place) else { continue };
             let sources = &check.server.sources;
             let from = sources.get(check.probes as usize % sources.len().max(1));
-            let way = Way { to: check.server.addr.clone(), from: from.map(|source| source.addr) };
+            let way = Way {
+                to: check.server.addr.clone(),
+                from: from.map(|source| source.addr),
+                send_proxy: check.send_proxy,
+            };
             check.probes += 1;
             check.probed_at = now;
             check.due = None;

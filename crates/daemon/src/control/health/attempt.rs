@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use ringbolt_core::health::{LastProbe, Outcome};
 use ringbolt_core::kernel::Remote;
 use ringbolt_core::limits::PROBE_ANSWER_BYTES_MAX;
-use ringbolt_core::spec::{Health, Probe};
+use ringbolt_core::spec::{Health, Probe, SendProxy};
 use ringbolt_engine::begin_connect;
 use tokio::time::{Instant, timeout_at};
 use tokio_uring::net::TcpStream;
@@ -31,6 +31,8 @@ const READ_BYTES: usize = 1024;
 pub(super) struct Way {
     pub(super) to: Remote,
     pub(super) from: Option<IpAddr>,
+    /// What servers of the pool expect before anything else.
+    pub(super) send_proxy: SendProxy,
 }
 
 /// Probes a server once.
@@ -38,13 +40,10 @@ pub(super) async fn attempt(way: Way, health: Rc<Health>) -> LastProbe {
     let began = Instant::now();
     let deadline = began + health.timeout;
     let stream = match connect(&way, deadline).await {
-        Ok(stream) if health.probe != Probe::Tcp => TcpStream::from_std(stream),
-        Ok(_) => {
-            return LastProbe { outcome: Outcome::Connected, code: None, took: began.elapsed() };
-        }
+        Ok(stream) => TcpStream::from_std(stream),
         Err(outcome) => return LastProbe { outcome, code: None, took: began.elapsed() },
     };
-    let verdict = converse(&stream, &health.probe, &way.to, deadline).await;
+    let verdict = converse(&stream, &health.probe, &way, deadline).await;
     let (outcome, code) = verdict.unwrap_or((Outcome::AnswerTimeout, None));
     let took = began.elapsed();
     if outcome == Outcome::Answered {
@@ -87,10 +86,11 @@ fn fault(error: &io::Error) -> Outcome {
 async fn converse(
     stream: &TcpStream,
     probe: &Probe,
-    to: &Remote,
+    way: &Way,
     deadline: Instant,
 ) -> Option<(Outcome, Option<u16>)> {
-    let (said, _) = bounded(stream, deadline, stream.write_all(greeting(probe, to))).await?;
+    let greeting = greeting(probe, way.send_proxy, &way.to);
+    let (said, _) = bounded(stream, deadline, stream.write_all(greeting)).await?;
     let mut answer = Vec::new();
     let mut over = said.is_err();
     loop {

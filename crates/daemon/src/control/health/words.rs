@@ -2,7 +2,8 @@
 
 use ringbolt_core::health::Outcome;
 use ringbolt_core::kernel::Remote;
-use ringbolt_core::spec::Probe;
+use ringbolt_core::proxy_header::ProxyHeader;
+use ringbolt_core::spec::{Probe, SendProxy};
 
 /// The key of RFC 6455's example, and the answer to it. It need not be a secret: it is there so that no
 /// cache answers in the server's place.
@@ -12,8 +13,14 @@ const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// A WebSocket close frame, "normal closure", masked with 0 as a client's must be.
 const CLOSE_FRAME: [u8; 8] = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
 
-/// What is sent after connecting.
-pub(super) fn greeting(probe: &Probe, to: &Remote) -> Vec<u8> {
+/// What is sent after connecting, behind the PROXY header that servers of the pool expect.
+pub(super) fn greeting(probe: &Probe, send_proxy: SendProxy, to: &Remote) -> Vec<u8> {
+    let header = ProxyHeader::local(send_proxy);
+    let header = header.as_ref().map_or(&[][..], ProxyHeader::as_bytes);
+    [header, &words(probe, to)].concat()
+}
+
+fn words(probe: &Probe, to: &Remote) -> Vec<u8> {
     let request = |method: &str, path: &str, host: &Option<String>, headers: &str| {
         let host = host.clone().unwrap_or_else(|| match to {
             Remote::Inet(addr) => addr.to_string(),
@@ -113,7 +120,7 @@ mod tests {
     #[test]
     fn requests() {
         let to = Remote::Inet("[2001:db8::1]:80".parse().unwrap());
-        let text = |probe: &Probe| String::from_utf8(greeting(probe, &to)).unwrap();
+        let text = |probe: &Probe| String::from_utf8(greeting(probe, SendProxy::Off, &to)).unwrap();
         assert_eq!(
             text(&http()),
             "OPTIONS /up HTTP/1.1\r\nHost: [2001:db8::1]:80\r\nConnection: close\r\n\r\n"
@@ -121,6 +128,9 @@ mod tests {
         let handshake = text(&websocket());
         assert!(handshake.starts_with("GET / HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket"));
         assert!(handshake.ends_with("\r\n\r\n"));
+        let with_header = greeting(&http(), SendProxy::V1, &to);
+        assert!(with_header.starts_with(b"PROXY UNKNOWN\r\nOPTIONS /up "));
+        assert_eq!(greeting(&Probe::Tcp, SendProxy::V2, &to).len(), 16);
     }
 
     // Goal: an answer is judged as soon as it can be, and not before. Method: good and bad answers of
