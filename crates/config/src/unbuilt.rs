@@ -21,13 +21,11 @@ enum When {
     True,
     /// This string.
     Is(&'static str),
-    /// Every other string than this, and what is no string.
-    IsNot(&'static str),
     /// Strings that begin so, also within a list.
     Begins(&'static str),
 }
 
-use When::{Begins, Is, IsNot, True, Written};
+use When::{Begins, Is, True, Written};
 
 /// What `run` refuses, with what would happen if it did not; `*` is any name.
 const DANGEROUS: &[(&str, When, &str)] = &[
@@ -38,10 +36,7 @@ const DANGEROUS: &[(&str, When, &str)] = &[
 ];
 
 /// What is only a warning: without it there is less, and nothing worse.
-const WITHOUT_EFFECT: &[(&str, When)] = &[
-    ("global.log", Is("tcplog")),
-    ("listener.*.mptcp", True),
-];
+const WITHOUT_EFFECT: &[(&str, When)] = &[("global.log", Is("tcplog")), ("listener.*.mptcp", True)];
 
 /// Reports every use of a key that is not built yet.
 pub(crate) fn report(document: &DeTable<'_>, found: &mut Findings) {
@@ -126,7 +121,6 @@ fn matching<'d, 't>(
         Written => true,
         True => value.get_ref().as_bool() == Some(true),
         Is(word) => text == Some(word),
-        IsNot(word) => text != Some(word),
         Begins(with) if array.is_none() => begins(value, with),
         Begins(with) => return array?.iter().find(|element| begins(element, with)),
     };

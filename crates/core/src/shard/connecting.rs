@@ -198,12 +198,7 @@ impl Shard<'_> {
     }
 
     /// Whom the mapping gives a session next, of the servers that are up and may be chosen.
-    fn choose(
-        &self,
-        slot: u32,
-        pool: &Pool,
-        eligible: &dyn Fn(usize) -> bool,
-    ) -> Option<usize> {
+    fn choose(&self, slot: u32, pool: &Pool, eligible: &dyn Fn(usize) -> bool) -> Option<usize> {
         let session = self.session(slot);
         let tried = session.attempts.get();
         if tried >= pool.attempts || usize::from(tried) >= pool.servers.len() {

@@ -363,8 +363,8 @@ mod tests {
         assert_eq!([cell(ws1, "status"), cell(ws1, "check_status")], ["no check", ""]);
         for (column, value) in [
             ("status", "UP 2/3"),
-            ("chkfail", "2012"),
-            ("chkdown", "2013"),
+            ("chkfail", "2018"),
+            ("chkdown", "2017"),
             ("lastchg", "2014"),
             ("downtime", "2015"),
             ("check_status", "L7STS"),
