@@ -31,6 +31,8 @@ pub(crate) struct Outcome {
     pub(crate) beside: u64,
     /// Connections that failed: refused, reset, ended early, or a wrong answer.
     pub(crate) failures: u64,
+    /// Why the first of them failed, where that is known.
+    pub(crate) first_failure: Option<String>,
 }
 
 /// Times in nanoseconds.

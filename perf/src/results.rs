@@ -22,6 +22,8 @@ pub(crate) struct Run {
     pub(crate) complete: bool,
     /// What was asked for.
     pub(crate) mode: Mode,
+    /// The revision that [`Product::Base`] is of, as it was asked for.
+    pub(crate) against: Option<String>,
     /// Where and when.
     pub(crate) machine: Machine,
     /// What was done, in this order.
@@ -219,6 +221,8 @@ impl Run {
     pub(crate) fn versioned(&self, product: Product) -> String {
         let version = self.entrants.iter().find(|one| one.product == product);
         let version = version.map(|one| one.version.as_str()).filter(|version| !version.is_empty());
+        let revision = self.against.as_deref().filter(|_| product == Product::Base);
+        let version = revision.or(version);
         let title = product.title();
         match (version, title.split_once(',')) {
             (None, _) => title.into(),

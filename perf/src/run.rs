@@ -124,6 +124,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let run = Run {
         complete: false,
         mode: options.mode(),
+        against: options.against.clone(),
         machine,
         scenarios,
         entrants: Vec::new(),

@@ -106,9 +106,8 @@ fn against_base<'a>(run: &'a Run, scenario: &'a Scenario) -> Vec<Judged<'a>> {
         Bar { against: Against::Product(Product::Base), must: None, stretch: None, at_bulk: None };
     // The first two are what it is about, and what it must not be bought with.
     let figures = scenario.figures.iter().take(2);
-    let title = |figure: &Figure| format!("{}: {}", scenario.title, figure.title(scenario));
     figures
-        .filter_map(|figure| judged(run, scenario, *figure, &title(figure), false, bar))
+        .filter_map(|figure| judged(run, scenario, *figure, &scenario.title, false, bar))
         .collect()
 }
 

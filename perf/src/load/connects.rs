@@ -60,8 +60,8 @@ async fn connects(
             Ok(mut connection) => connection.exchange(answer).await,
             Err(error) => Err(error),
         };
-        if result.is_err() {
-            part.failed();
+        if let Err(error) = result {
+            part.failed(&error);
             break;
         }
         part.answered(turn, 2 * length as u64);

@@ -65,8 +65,8 @@ async fn frames(
         };
         let frame = connection.message();
         (frame[0], frame[FRAME - 1]) = (kind, stamp);
-        if connection.exchange(answer).await.is_err() {
-            part.failed();
+        if let Err(error) = connection.exchange(answer).await {
+            part.failed(&error);
             return Ok(None);
         }
         part.answered(turn, (FRAME + answer.length) as u64);

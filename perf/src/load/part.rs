@@ -1,6 +1,7 @@
 //! The measured part of a job: which units count, and when there are no more.
 
 use std::cell::{Cell, Ref, RefCell};
+use std::io;
 use std::time::Instant;
 
 use super::tally::Tally;
@@ -72,8 +73,10 @@ impl Part {
     }
 
     /// A connection failed; in the warm-up too, since that is no less wrong.
-    pub(super) fn failed(&self) {
-        self.tally.borrow_mut().failures += 1;
+    pub(super) fn failed(&self, error: &io::Error) {
+        let mut tally = self.tally.borrow_mut();
+        tally.failures += 1;
+        tally.first_failure.get_or_insert_with(|| error.to_string());
     }
 
     /// What was counted.
@@ -111,7 +114,7 @@ mod tests {
     #[test]
     fn the_end_is_the_end_and_failures_before_it_stay() {
         let (part, now) = (Part::new(), Instant::now());
-        part.failed();
+        part.failed(&io::ErrorKind::TimedOut.into());
         part.begin(Amount::For(Duration::from_secs(1)));
         let turn = part.turn(now).unwrap();
         part.end();

@@ -69,8 +69,9 @@ async fn rounds(
         let message = connection.message();
         let length = message.len();
         (message[0], message[length - 1]) = (stamp, stamp);
-        if connection.exchange(Answer { length, ends: (stamp, stamp) }).await.is_err() {
-            part.failed();
+        let answer = Answer { length, ends: (stamp, stamp) };
+        if let Err(error) = connection.exchange(answer).await {
+            part.failed(&error);
             return Ok(None);
         }
         part.answered(turn, 2 * length as u64);

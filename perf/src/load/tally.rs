@@ -29,17 +29,28 @@ pub(super) struct Tally {
     bytes: u64,
     /// Connections that failed.
     pub(super) failures: u64,
+    /// Why the first of them did.
+    pub(super) first_failure: Option<String>,
 }
 
 impl Tally {
     pub(super) fn new(began: Instant) -> Self {
         let began_at = SystemTime::now();
-        Self { began, began_at, intervals: Vec::new(), last: began, bytes: 0, failures: 0 }
+        Self {
+            began,
+            began_at,
+            intervals: Vec::new(),
+            last: began,
+            bytes: 0,
+            failures: 0,
+            first_failure: None,
+        }
     }
 
     /// Counts from now on. Failures before stay.
     pub(super) fn begin(&mut self, now: Instant) {
-        *self = Self { failures: self.failures, ..Self::new(now) };
+        let first_failure = self.first_failure.take();
+        *self = Self { failures: self.failures, first_failure, ..Self::new(now) };
     }
 
     /// A unit that was due then is answered now.
@@ -76,6 +87,7 @@ impl Tally {
             }),
             beside: 0,
             failures: self.failures,
+            first_failure: self.first_failure.clone(),
         }
     }
 

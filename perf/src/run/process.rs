@@ -1,7 +1,7 @@
 //! A process that was started for a measurement: on one core, with its output in a file, ended when
 //! it is dropped.
 
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -29,9 +29,13 @@ pub(crate) fn pinned(core: usize, command: &[String]) -> Command {
 }
 
 impl Process {
-    /// Starts a product; both its outputs go to `log`.
+    /// Starts a product; both its outputs go to the end of `log`.
     pub(crate) fn start(mut command: Command, log: &Path, traced: bool) -> Result<Self> {
-        let file = File::create(log).with_context(|| log.display().to_string())?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| log.display().to_string())?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let child = command.spawn().with_context(|| format!("{command:?}"))?;
         Ok(Self { child, traced })

@@ -82,7 +82,8 @@ impl Track<'_> {
         stop(&mut running)?;
         let (spent, cores_ns) = end.since(&start, product.workers());
         if outcome.failures > 0 {
-            bail!("{} connections failed", outcome.failures);
+            let why = outcome.first_failure.as_deref().unwrap_or("nothing is known of why");
+            bail!("{} connections failed; the first: {why}", outcome.failures);
         }
         let spent = running.process.is_some().then_some(spent);
         let scenario = scenario.name.clone();
