@@ -67,13 +67,13 @@ impl Door {
 }
 
 /// How to take connections while `free` more sessions are allowed over all of `workers`, by the total or
-/// by the listener's own limit, each worker with so many `doors`, from a socket of one's own or one
-/// `shared` by all. Going back to multishot needs twice the room that leaving it does, so that it is not
-/// left again at once.
-pub(crate) fn manner(now: Taking, free: u64, workers: usize, doors: usize, shared: bool) -> Taking {
+/// by the listener's own limit, each worker with so many `doors`, from a socket where this worker's accept
+/// would be `alone` or not. Going back to multishot needs twice the room that leaving it does, so that it
+/// is not left again at once.
+pub(crate) fn manner(now: Taking, free: u64, workers: usize, doors: usize, alone: bool) -> Taking {
     // Of several multishot accepts on one socket the kernel always wakes the one that was there first,
-    // so one worker would have every session. A poll wakes all of them, and who is idle comes first.
-    if shared && workers > 1 {
+    // and no other. A poll is woken whoever else waits.
+    if !alone {
         return Taking::Polling;
     }
     // Each multishot may bring one more when the completion queue is full.
@@ -94,14 +94,13 @@ pub(crate) fn is_one_connections_fault(errno: Errno) -> bool {
 mod tests {
     use super::*;
 
-    // Goal: a socket that several workers share is polled however much room there is, and one of
-    // one's own is not. Method: plenty of room, little room.
+    // Goal: a socket on which others may accept is polled however much room there is, and another is
+    // not. Method: plenty of room, little room.
     #[test]
     fn what_is_shared_is_polled() {
-        let taken = |free, workers, shared| manner(Taking::Paused, free, workers, 1, shared);
-        assert_eq!(taken(1 << 20, 2, false), Taking::Accepting);
-        assert_eq!(taken(1 << 20, 2, true), Taking::Polling);
-        assert_eq!(taken(1 << 20, 1, true), Taking::Accepting, "one worker shares with nobody");
-        assert_eq!(taken(10, 2, false), Taking::Polling);
+        let taken = |free, alone| manner(Taking::Paused, free, 2, 1, alone);
+        assert_eq!(taken(1 << 20, true), Taking::Accepting);
+        assert_eq!(taken(1 << 20, false), Taking::Polling);
+        assert_eq!(taken(10, true), Taking::Polling);
     }
 }

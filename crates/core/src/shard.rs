@@ -19,6 +19,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::mem::replace;
+use core::time::Duration;
 
 use crate::close::Cause;
 use crate::direction::Direction;
@@ -63,6 +64,11 @@ impl<'r> Place<'r> {
     }
 }
 
+/// For how long the accepts of an engine that has died may still be there. Its rings are taken down by a
+/// kernel thread some time after their last descriptor was closed, and until then each takes the wake-up
+/// for a new connection, which is given to one accept alone: seen when the machine was busy.
+const DEAD_ACCEPTS: Duration = Duration::from_secs(10);
+
 /// A worker's machine.
 #[derive(Debug)]
 pub struct Shard<'r> {
@@ -84,6 +90,8 @@ pub struct Shard<'r> {
     source_turns: Vec<u32>,
     /// No new sessions.
     draining: bool,
+    /// No engine before this one accepts on these sockets any more.
+    alone_from: Instant,
     /// And no sessions at all.
     stopped: bool,
 }
@@ -108,6 +116,7 @@ impl<'r> Shard<'r> {
             tickets: vec![0; snapshot.pools.len()],
             source_turns: vec![0; places_of_servers(&snapshot)],
             draining: false,
+            alone_from: if place.header.epoch() > 1 { now + DEAD_ACCEPTS } else { now },
             stopped: false,
             snapshot,
             place,

@@ -88,7 +88,8 @@ impl Shard<'_> {
         let door = &self.doors[index];
         let free = self.place.room(&self.snapshot, door.listener);
         let shared = self.snapshot.listeners[usize::from(door.listener)].shared;
-        let wanted = manner(door.taking, free, self.place.workers, self.doors.len(), shared);
+        let alone = !(shared && self.place.workers > 1) && now >= self.alone_from;
+        let wanted = manner(door.taking, free, self.place.workers, self.doors.len(), alone);
         let paused = self.is_paused(door);
         let door = &mut self.doors[index];
         match door.taking {

@@ -9,6 +9,7 @@ use ringbolt_core::pipes::Pipe;
 use ringbolt_core::record::Flags;
 use ringbolt_core::region::Extent;
 use ringbolt_core::session::{DirectionId, Phase};
+use ringbolt_core::token::Op;
 use zerocopy::IntoBytes;
 
 use crate::support::ground::{FIN, IDLE, only_place, snapshot};
@@ -106,6 +107,22 @@ fn a_drain_serves_the_queue_and_is_over_after_the_last_end() {
     open.into_iter().for_each(|fd| world.kernel.peer_ends(fd));
     world.settle();
     assert!(world.shard.is_over());
+}
+
+#[test]
+fn an_engine_after_another_polls_while_accepts_of_the_dead_may_be_left() {
+    for (engines, at_once) in [(1, true), (2, false)] {
+        let mut memory = memory();
+        let place = only_place(memory.as_mut_bytes(), CAPACITY);
+        (0..engines).for_each(|_| place.header.begin_epoch(0));
+        let mut world = World::of(place, MemoryKernel::new(), snapshot(1 << 20));
+        let accepts =
+            |world: &World<'_>| world.kernel.accepting.is_some_and(|token| token.op == Op::Accept);
+        assert_eq!(accepts(&world), at_once);
+        world.wait(Duration::from_secs(10));
+        run(&mut world);
+        assert!(accepts(&world));
+    }
 }
 
 #[test]

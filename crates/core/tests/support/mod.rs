@@ -132,7 +132,7 @@ pub(crate) struct MemoryKernel {
     completions: Vec<(Token, i32, bool)>,
     /// Delivered already: may come again as stale ones.
     pub(crate) delivered: Vec<(Token, i32)>,
-    accepting: Option<Token>,
+    pub(crate) accepting: Option<Token>,
     queue: VecDeque<Fd>,
     connects: Vec<(Fd, Token)>,
     pub(crate) answers: BTreeMap<SocketAddr, Answer>,
