@@ -79,8 +79,6 @@ pub struct Readiness(pub u32);
 impl Readiness {
     /// Bytes, an end of stream or an error can be read.
     pub const IN: Self = Self(0x1);
-    /// Urgent data is ahead: a short read does not prove an empty queue.
-    pub const URGENT: Self = Self(0x2);
     /// There is room to write.
     pub const OUT: Self = Self(0x4);
     /// The connection has an error.

@@ -104,10 +104,10 @@ pub(crate) struct Watch {
     pub(crate) writable: bool,
     /// The peer has ended its direction: a short read does not mean that the queue is empty.
     pub(crate) peer_ended: bool,
-    /// Urgent data was ahead: reads stop at the mark, so a short one proves nothing.
-    pub(crate) urgent: bool,
-    /// Reads stop between two sends now and then (SCM_RIGHTS in unix(7)), so a short one proves nothing.
-    pub(crate) piecemeal: bool,
+    /// A read that came back short was taken to mean that the queue is empty.
+    pub(crate) believed: bool,
+    /// That was wrong once.
+    pub(crate) stops_short: bool,
     /// The connection has an error.
     pub(crate) broken: bool,
     /// A poll is in flight.
@@ -122,8 +122,8 @@ impl Watch {
         readable: false,
         writable: true,
         peer_ended: false,
-        urgent: false,
-        piecemeal: false,
+        believed: false,
+        stops_short: false,
         broken: false,
         polling: false,
         cancelling: false,
@@ -135,13 +135,21 @@ impl Watch {
         self.readable |= seen.any(Readiness::IN.and(over));
         self.writable |= seen.any(Readiness::OUT);
         self.peer_ended |= seen.any(over);
-        self.urgent |= seen.any(Readiness::URGENT);
         self.broken |= seen.any(Readiness::ERROR);
     }
 
-    /// Whether a read of fewer bytes than asked for proves an empty queue.
-    pub(crate) fn short_read_is_all(self) -> bool {
-        !self.peer_ended && !self.urgent && !self.piecemeal
+    /// A read gave fewer bytes than asked for: nothing is left, unless the peer has ended, which the
+    /// next read tells, or its reads are known to stop short.
+    pub(crate) fn read_short(&mut self) {
+        let all = !self.peer_ended && !self.stops_short;
+        self.believed |= all;
+        self.readable &= !all;
+    }
+
+    /// A read found nothing, and that is certain.
+    pub(crate) fn read_nothing(&mut self) {
+        self.readable = false;
+        self.believed = false;
     }
 }
 
@@ -164,6 +172,8 @@ pub(crate) struct Slot {
     pub(crate) spilled: bool,
     /// Looks at the queue that is being flushed; each waits longer than the one before.
     pub(crate) flush_looks: u8,
+    /// The deadline is a look behind reads that were believed to be all.
+    pub(crate) proving: bool,
     /// What both peers had not acknowledged at the last look for silence; `None`: not looked yet.
     pub(crate) queued_bytes: Option<u32>,
     /// The place of the server that was tried first.
@@ -193,6 +203,7 @@ impl Slot {
         flows: [Flow::FRESH; 2],
         spilled: false,
         flush_looks: 0,
+        proving: false,
         queued_bytes: None,
         first_server: 0,
         first_source: 0,

@@ -11,6 +11,7 @@ mod connecting;
 mod doors;
 mod heading;
 mod places;
+mod proof;
 mod queue;
 mod relaying;
 
@@ -285,6 +286,9 @@ impl<'r> Shard<'r> {
     fn deadline<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
         match self.session(slot).phase() {
             Some(Phase::Heading) => self.close(kernel, slot, Cause::ProxyHeaderTimeout, now),
+            Some(Phase::Relaying) if self.slots[slot as usize].proving => {
+                self.prove(kernel, slot, now);
+            }
             Some(Phase::Relaying) => self.silence(kernel, slot, now),
             Some(Phase::Flushing) => self.flush(kernel, slot, now),
             Some(Phase::Connecting) => self.close(kernel, slot, Cause::Shortage, now),

@@ -14,7 +14,7 @@ use ringbolt_core::token::{Op, Token};
 use socket2::SockAddr;
 
 /// What a poll asks for; errors and hang-ups are always told.
-const INTEREST: u32 = (libc::POLLIN | libc::POLLPRI | libc::POLLOUT) as u32 | POLLRDHUP;
+const INTEREST: u32 = (libc::POLLIN | libc::POLLOUT) as u32 | POLLRDHUP;
 const POLLRDHUP: u32 = libc::POLLRDHUP as u32;
 
 /// Creates a ring for the calling thread, which alone may use it.

@@ -74,10 +74,9 @@ fn sessions_come_and_go_through_the_ring() {
     assert!(waits <= 100 * 7 + FEW, "{waits} waits");
 }
 
-/// Goal: a small message costs one wait, one receive that finds it, one at most that finds nothing,
-/// and one send. Method: all calls of the worker for 100 round trips of each of 4 sessions, one
-/// after the other. The second receive is there because the ring tells of urgent data whenever a
-/// socket wakes it up.
+/// Goal: a small message costs one wait, one receive and one send, and a pause in the talk one
+/// receive more. Method: all calls of the worker for 100 round trips of each of 4 sessions, one
+/// after the other.
 #[test]
 fn a_message_is_received_and_sent_once() {
     need!(Binary, Strace);
@@ -92,9 +91,9 @@ fn a_message_is_received_and_sent_once() {
     only(&calls, &["io_uring_enter", "recvfrom", "sendto"]);
     assert_eq!(of(&calls, "sendto").count(), messages);
     assert_eq!(of(&calls, "recvfrom").filter_map(Call::value).count(), messages);
-    assert!(of(&calls, "recvfrom").count() <= 2 * messages + FEW);
+    assert!(of(&calls, "recvfrom").count() <= messages + messages / 10);
     let waits = of(&calls, "io_uring_enter").count();
-    assert!((messages..=messages + FEW).contains(&waits), "{waits} waits");
+    assert!((messages..=messages + messages / 10).contains(&waits), "{waits} waits");
 }
 
 /// Goal: bulk is waited for and spliced, and nothing else: at most 1 MiB at a time, and never held

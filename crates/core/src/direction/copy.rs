@@ -55,16 +55,13 @@ impl Direction<'_, '_> {
                 0
             }
             Ok(bytes) => {
-                let watch = &mut turn.watches[self.source()];
-                if bytes < BLOCK && watch.short_read_is_all() {
-                    watch.readable = false;
+                if bytes < BLOCK {
+                    turn.watches[self.source()].read_short();
                 }
                 bytes
             }
             Err(Errno::AGAIN) => {
-                let watch = &mut turn.watches[self.source()];
-                watch.readable = false;
-                watch.urgent = false;
+                turn.watches[self.source()].read_nothing();
                 0
             }
             Err(errno) => {

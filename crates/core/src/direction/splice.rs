@@ -37,12 +37,12 @@ impl Direction<'_, '_> {
                 true
             }
             Err(Errno::AGAIN) => {
+                // After bytes it is what a short read is; at first it contradicts what is known.
                 let watch = &mut turn.watches[self.source()];
-                let told = turn.spliced > 0 && !watch.urgent && !watch.peer_ended;
-                if told {
-                    watch.readable = false;
+                if turn.spliced > 0 {
+                    watch.read_short();
                 }
-                told
+                !watch.readable
             }
             Err(errno) if is_refusal(errno) => {
                 turn.flow.refuse();

@@ -178,7 +178,6 @@ impl Shard<'_> {
             self.place.gauges.sources[source.gauge as usize].add();
         }
         self.place.counted.worker.connects.add(1);
-        state.watches[Side::Server as usize].piecemeal = unix;
         // For those who have waited for it.
         self.queue.relieve();
         self.timers.clear(slot);
@@ -232,9 +231,7 @@ impl Shard<'_> {
         session.active_at.set(now.as_nanos());
         session.set_phase(Phase::Relaying);
         self.place.counted.servers[gauge as usize].sessions.add(1);
-        if let Some(idle) = self.listener(session).idle_timeout {
-            self.timers.set(slot, now + idle);
-        }
+        self.await_silence(slot, now);
         self.watch(kernel, slot, Side::Server);
         self.relay(kernel, slot, now);
     }

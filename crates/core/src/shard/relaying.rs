@@ -48,13 +48,23 @@ impl<'r> Shard<'r> {
         self.judge(kernel, slot, again, now);
     }
 
+    /// Sets the deadline to when silence that began at `start` is too long.
+    pub(super) fn await_silence(&mut self, slot: u32, start: Instant) {
+        if let Some(limit) = self.silence_allowed(slot) {
+            self.timers.set(slot, start + limit);
+        }
+    }
+
+    fn silence_allowed(&self, slot: u32) -> Option<Duration> {
+        let listener = self.listener(self.session(slot));
+        let half_closed = self.slots[slot as usize].half_closed;
+        if half_closed { Some(listener.fin_timeout) } else { listener.idle_timeout }
+    }
+
     /// No byte has moved for a while: long enough?
     pub(super) fn silence<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
         let session = self.session(slot);
-        let listener = self.listener(session);
-        let half_closed = self.slots[slot as usize].half_closed;
-        let limit = if half_closed { Some(listener.fin_timeout) } else { listener.idle_timeout };
-        let Some(limit) = limit else { return };
+        let Some(limit) = self.silence_allowed(slot) else { return };
         let due = Instant::from_nanos(session.active_at.get()) + limit;
         let queued = queued(kernel, session);
         let before = self.slots[slot as usize].queued_bytes.replace(queued);
@@ -66,6 +76,7 @@ impl<'r> Shard<'r> {
         } else if taking {
             self.timers.set(slot, now + limit);
         } else {
+            let half_closed = self.slots[slot as usize].half_closed;
             let cause = if half_closed { Cause::FinTimeout } else { Cause::IdleTimeout };
             self.close(kernel, slot, cause, now);
         }
@@ -159,9 +170,12 @@ impl<'r> Shard<'r> {
         if ending && !state.half_closed {
             state.half_closed = true;
             state.queued_bytes = None;
-            let fin = self.snapshot.listeners[session.listener.get() as usize].fin_timeout;
-            self.timers.set(slot, now + fin);
+            // Otherwise that comes after the proof.
+            if !state.proving {
+                self.await_silence(slot, now);
+            }
         }
+        self.await_proof(slot, now);
     }
 
     /// Gives the memory of the spill blocks back once nothing waits and nothing comes in.

@@ -14,7 +14,7 @@ use zerocopy::IntoBytes;
 
 use crate::support::ground::{FIN, IDLE, only_place, snapshot};
 use crate::support::{Answer, Call, End, MemoryKernel, Probe};
-use crate::world::{ALL, CAPACITY, Page, World, cause, memory, one_session, run, workers};
+use crate::world::{ALL, CAPACITY, LOOK, Page, World, cause, memory, one_session, run, workers};
 
 #[test]
 fn silence_ends_a_session_and_a_byte_puts_it_off() {
@@ -22,6 +22,7 @@ fn silence_ends_a_session_and_a_byte_puts_it_off() {
     world.wait(IDLE / 2);
     world.kernel.peer_sends(client, b"x", false);
     run(&mut world);
+    world.kernel.peer_takes(server, usize::MAX);
     world.wait(IDLE / 2 + Duration::from_millis(10));
     run(&mut world);
     assert_eq!(world.kernel.sockets[&client].closed, None, "the byte was activity");
@@ -30,6 +31,24 @@ fn silence_ends_a_session_and_a_byte_puts_it_off() {
     assert_eq!(world.kernel.sockets[&client].closed, Some(End::Reset));
     assert_eq!(world.kernel.sockets[&server].closed, Some(End::Reset));
     assert_eq!(cause(&world, Cause::IdleTimeout), 1);
+}
+
+#[test]
+fn what_an_urgent_mark_hides_comes_after_a_moment_and_then_at_once() {
+    let (mut world, client, server) = one_session(ALL);
+    for (hidden, waits) in [(true, 1), (false, 0)] {
+        let before = world.kernel.sockets[&server].written.len();
+        world.kernel.peer_sends(client, b"before the mark", false);
+        world.kernel.peer_sends(client, b", behind it", true);
+        assert!(world.kernel.completion(0).is_some(), "the kernel tells of both at once");
+        run(&mut world);
+        let passed = world.kernel.sockets[&server].written[before..].to_vec();
+        assert_eq!(passed == b"before the mark", hidden, "the first time a short read is believed");
+        (0..waits).for_each(|_| world.wait(LOOK));
+        run(&mut world);
+        assert!(world.kernel.sockets[&server].written.ends_with(b"before the mark, behind it"));
+    }
+    assert_eq!(world.kernel.sockets[&server].closed, None);
 }
 
 #[test]

@@ -21,6 +21,9 @@ use crate::support::{Answer, LISTENER, MemoryKernel};
 
 pub(crate) const CAPACITY: u32 = 4;
 
+/// By then a quiet session's short reads have been proved.
+pub(crate) const LOOK: Duration = Duration::from_millis(200);
+
 /// A page of the region; it wants to be aligned.
 #[derive(Clone, Copy, zerocopy::FromBytes, zerocopy::IntoBytes)]
 #[repr(C, align(4096))]

@@ -101,7 +101,6 @@ impl Socket {
         };
         let over = self.peer_fin || self.peer_reset;
         set(self.read < self.sent_by_peer.len() || over, Readiness::IN);
-        set(!self.unix && self.urgent.is_some_and(|mark| mark >= self.read), Readiness::URGENT);
         set(self.room() > 0 || self.peer_reset, Readiness::OUT);
         set(self.peer_reset && !self.error_taken, Readiness::ERROR);
         set(self.peer_reset || (self.peer_fin && self.shut), Readiness::HANG_UP);
