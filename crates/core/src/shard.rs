@@ -89,10 +89,10 @@ pub struct Shard<'r> {
     tickets: Vec<u32>,
     /// Attempts begun, by server; gives each of its sources its turn.
     source_turns: Vec<u32>,
+    /// From then on no engine before this one accepts on these sockets any more.
+    alone_from: Instant,
     /// No new sessions.
     draining: bool,
-    /// No engine before this one accepts on these sockets any more.
-    alone_from: Instant,
     /// And no sessions at all.
     stopped: bool,
 }
