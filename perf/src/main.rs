@@ -73,12 +73,12 @@ enum Command {
     Relay {
         /// By which means.
         yardstick: Yardstick,
-        /// Where clients connect to.
-        #[arg(long)]
-        from: SocketAddr,
-        /// The server.
-        #[arg(long)]
-        to: SocketAddr,
+        /// Where clients connect to; again for every further server.
+        #[arg(long, required = true)]
+        from: Vec<SocketAddr>,
+        /// The server; the first is that of the first `--from`, and so on.
+        #[arg(long, required = true)]
+        to: Vec<SocketAddr>,
     },
 }
 
@@ -100,7 +100,7 @@ fn main() -> ExitCode {
         })),
         Command::Load { job } => load::load(job),
         Command::Serve { servers } => done(serve::serve(servers)),
-        Command::Relay { yardstick, from, to } => done(relay::relay(yardstick, from, to)),
+        Command::Relay { yardstick, from, to } => done(relay::relay(yardstick, &from, &to)),
     }
 }
 

@@ -35,8 +35,10 @@ pub(crate) enum Product {
     Nginx64k,
     /// No balancer: the client talks to the server.
     Direct,
-    /// The yardstick of the system call way: one thread, epoll, `recv` and `send`.
+    /// The yardstick of small messages: one thread, epoll, `recv` and `send`.
     RelayEpoll,
+    /// The yardstick of bulk: one thread, epoll, `splice` through pipes of 1 MiB.
+    RelaySplice,
     /// The yardstick of tokio-uring.
     RelayUring,
 }
@@ -74,6 +76,7 @@ impl Product {
             Self::Nginx64k => "nginx, 64 KiB buffers",
             Self::Direct => "no balancer",
             Self::RelayEpoll => "bare epoll relay",
+            Self::RelaySplice => "bare splice relay",
             Self::RelayUring => "tokio-uring relay",
         }
     }
@@ -93,14 +96,10 @@ impl Product {
             }
             Self::Nginx | Self::Nginx64k => Maker::Nginx,
             Self::RelayEpoll => Maker::Relay(Yardstick::Epoll),
+            Self::RelaySplice => Maker::Relay(Yardstick::Splice),
             Self::RelayUring => Maker::Relay(Yardstick::Uring),
             Self::Direct => Maker::Nobody,
         }
-    }
-
-    /// Whether it is a yardstick, which leads to one server only.
-    pub(crate) const fn is_relay(self) -> bool {
-        matches!(self.maker(), Maker::Relay(_))
     }
 
     /// What the names of the threads that move bytes begin with; anything where all of them do.

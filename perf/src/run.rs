@@ -98,8 +98,6 @@ impl Options {
                 scenario.measured = seconds;
                 scenario.warm_up = scenario.warm_up.min(seconds);
             }
-            let relays = scenario.needs_only_echo();
-            scenario.products.retain(|product| relays || !product.is_relay());
         }
         Ok(all)
     }

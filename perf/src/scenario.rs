@@ -97,11 +97,6 @@ impl Scenario {
         self.to_the_limit && matches!(self.work, Work::Idle { .. })
     }
 
-    /// Whether echo servers suffice for it, which are all that a relay leads to.
-    pub(crate) fn needs_only_echo(&self) -> bool {
-        matches!(self.work, Work::PingPong { .. } | Work::Connects { .. } | Work::Idle { .. })
-    }
-
     /// Whether it is one of those that a name on the command line means: itself, or the first word
     /// of its name.
     pub(crate) fn is_called(&self, name: &str) -> bool {

@@ -1,7 +1,9 @@
-//! `perf/run` from end to end, with what needs no installed product: no balancer and both yardsticks.
+//! `perf/run` from end to end, with what needs no installed product: no balancer and the
+//! yardsticks.
 
-use std::fs::{self, File};
-use std::io::Write;
+mod skip;
+
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -45,6 +47,23 @@ fn every_product_has_its_turns() {
     assert!(String::from_utf8_lossy(&readme.stdout).contains("| against | ours |"), "{readme:?}");
 }
 
+/// Goal: the yardstick of bulk has its turns in the bulk that it is the floor of.
+/// Method: bulk each way with it alone, through the doors that every balancer has.
+#[test]
+fn bulk_has_its_yardstick() {
+    let folder = Folder::new("bulk");
+    let only = ["--products", "relay-splice", "--only", "bulk"];
+    let Some(output) = run(&folder, &only) else { return };
+    assert!(output.status.success(), "{output:?}");
+    let run = json(&folder);
+    let measurements = run["measurements"].as_array().unwrap();
+    for scenario in ["bulk-up", "bulk-down"] {
+        let of_it = measurements.iter().filter(|one| one["scenario"] == scenario);
+        let units = of_it.map(|one| one["outcome"]["units"].as_u64().unwrap());
+        assert_eq!(units.filter(|units| *units > 0).count(), ROUNDS, "{run}");
+    }
+}
+
 /// Goal: a product that cannot take part is left out by name, one that fails is told and makes the
 /// run a broken one. Method: HAPROXY names nothing; NGINX names a program that ends at once.
 #[test]
@@ -81,14 +100,7 @@ fn command(arguments: &[&str]) -> Command {
 /// A short run in a network of its own; `None`, said loudly, where there is none to be had.
 fn run(folder: &Folder, arguments: &[&str]) -> Option<Output> {
     if !Command::new("unshare").args(["--net", "true"]).status().is_ok_and(|s| s.success()) {
-        let line = "perf: no network of its own: needs root and unshare";
-        assert!(std::env::var_os("RINGBOLT_REQUIRE_ALL").is_none(), "{line}");
-        eprintln!("SKIPPED {line}");
-        // scripts/test shows at its end what is in there.
-        if let Some(file) = std::env::var_os("RINGBOLT_SKIPPED") {
-            let mut file = File::options().append(true).open(file).unwrap();
-            writeln!(file, "{line}").unwrap();
-        }
+        skip::skip("no network of its own: needs root and unshare");
         return None;
     }
     let mut command = Command::new("unshare");

@@ -1,13 +1,14 @@
 //! The relay that tokio-uring makes easy: two tasks a connection, each with a buffer.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener as StdListener};
+use std::net::{Shutdown, SocketAddr};
 use std::rc::Rc;
 
+use tokio::task::JoinSet;
 use tokio_uring::buf::BoundedBuf;
 use tokio_uring::net::{TcpListener, TcpStream};
 
-use super::PIECE;
+use super::{Door, PIECE};
 
 /// Entries of the ring.
 const ENTRIES: u32 = 1024;
@@ -16,15 +17,28 @@ const ENTRIES: u32 = 1024;
 ///
 /// # Errors
 /// Those of accepting.
-pub(super) fn relay(listener: StdListener, to: SocketAddr) -> io::Result<()> {
+pub(super) fn relay(doors: Vec<Door>) -> io::Result<()> {
     tokio_uring::builder().entries(ENTRIES).start(async {
-        let listener = TcpListener::from_std(listener);
-        loop {
-            let (client, _) = listener.accept().await?;
-            // A connection that cannot be relayed is closed: its two ends notice.
-            tokio_uring::spawn(async move { session(client, to).await });
+        let mut open = JoinSet::new();
+        for door in doors {
+            open.spawn_local(sessions(door));
         }
+        while let Some(failed) = open.join_next().await {
+            failed??;
+        }
+        Ok(())
     })
+}
+
+/// Those of one door.
+async fn sessions(door: Door) -> io::Result<()> {
+    let Door { listener, to } = door;
+    let listener = TcpListener::from_std(listener);
+    loop {
+        let (client, _) = listener.accept().await?;
+        // A connection that cannot be relayed is closed: its two ends notice.
+        tokio_uring::spawn(async move { session(client, to).await });
+    }
 }
 
 async fn session(client: TcpStream, to: SocketAddr) -> io::Result<()> {

@@ -167,6 +167,7 @@ fn class(product: Product) -> &'static str {
         (Product::HaproxyTuned, _) => "line haproxy fourth",
         (Product::Nginx64k, _) => "line nginx second",
         (Product::RelayUring, _) => "line relay second",
+        (Product::RelaySplice, _) => "line relay third",
         (_, Maker::Ringbolt | Maker::Base) => "line ringbolt",
         (_, Maker::Haproxy) => "line haproxy",
         (_, Maker::Nginx) => "line nginx",

@@ -32,6 +32,8 @@ pub(crate) fn of(product: Product, doors: &Doors, setting: Setting<'_>) -> Optio
         Product::HaproxyTuned => haproxy::config(doors, Splicing::BigPipes, buffers),
         Product::Nginx => nginx::config(doors, stream_module, None),
         Product::Nginx64k => nginx::config(doors, stream_module, Some("64k")),
-        Product::Direct | Product::RelayEpoll | Product::RelayUring => return None,
+        Product::Direct | Product::RelayEpoll | Product::RelaySplice | Product::RelayUring => {
+            return None;
+        }
     })
 }

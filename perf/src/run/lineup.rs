@@ -125,7 +125,6 @@ impl Lineup {
 
 /// What starts a product whose configuration lies in `folder`.
 fn command(product: Product, doors: &Doors, program: &str, folder: &str) -> Vec<String> {
-    let (from, to) = (doors.echo.addr, doors.echo.servers[0]);
     let name = product.name() + ".conf";
     let file = format!("{folder}/{name}");
     let arguments = match product.maker() {
@@ -135,7 +134,10 @@ fn command(product: Product, doors: &Doors, program: &str, folder: &str) -> Vec<
         Maker::Nginx => ["-e", "stderr", "-p", folder, "-c", &name].map(str::to_owned).into(),
         Maker::Relay(yardstick) => {
             let yardstick = yardstick.to_possible_value().expect("none is hidden");
-            let ends = [format!("--from={from}"), format!("--to={to}")];
+            let ends = |door: &Door| {
+                [format!("--from={}", door.addr), format!("--to={}", door.servers[0])]
+            };
+            let ends: Vec<String> = doors.all().into_iter().flat_map(ends).collect();
             [&["relay".into(), yardstick.get_name().into()], ends.as_slice()].concat()
         }
         Maker::Nobody => Vec::new(),

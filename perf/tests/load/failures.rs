@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
@@ -132,6 +133,17 @@ fn a_rate_that_is_none() {
         let reason = failed(&job(&servers["echo"], work, 1));
         assert!(reason.contains("rate"), "{reason}");
     }
+}
+
+/// Doors and servers are paired by their order, so one too many has no meaning.
+#[test]
+fn a_relay_with_a_door_to_nowhere() {
+    let mut relay = Command::new(env!("CARGO_BIN_EXE_ringbolt-perf"));
+    relay.args(["relay", "epoll", "--from=127.0.0.1:0", "--from=127.0.0.1:0", "--to=127.0.0.1:9"]);
+    let output = relay.output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("2 --from and 1 --to: every --from needs its --to"), "{said}");
 }
 
 /// Connection n comes from the address n % sources beyond 127.0.0.1.

@@ -56,12 +56,22 @@ pub(crate) fn serve() -> (Process, Value) {
     (process, addresses)
 }
 
-/// A relay to this address, and where it listens.
-pub(crate) fn relay(yardstick: &str, to: &Value) -> (Process, Value) {
-    let to = to.as_str().unwrap();
-    let mut process = Process::start(&["relay", yardstick, "--from", "127.0.0.1:0", "--to", to]);
-    let listening = process.says()["listening"].clone();
-    (process, listening)
+/// A relay to these servers, and where it listens for each.
+pub(crate) fn relay(yardstick: &str, servers: &Value) -> (Process, Value) {
+    const DOORS: [&str; 4] = ["echo", "sink", "source", "frames"];
+    let ends =
+        DOORS.map(|door| ["--from=127.0.0.1:0".into(), format!("--to={}", text(servers, door))]);
+    let ends = ends.as_flattened().iter().map(String::as_str);
+    let arguments: Vec<&str> = ["relay", yardstick].into_iter().chain(ends).collect();
+    let mut process = Process::start(&arguments);
+    let says = process.says();
+    let listening = says["listening"].as_array().unwrap();
+    assert_eq!(listening.len(), DOORS.len());
+    (process, DOORS.into_iter().map(str::to_owned).zip(listening.clone()).collect())
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap()
 }
 
 /// So many units of this work.
