@@ -119,8 +119,8 @@ fn quick() -> Vec<Scenario> {
     vec![
         seconds(messages(&with(&PEERS, &[RelayEpoll])), 2.0),
         seconds(connects(&with(&PEERS, &[RelayEpoll])), 2.0),
-        seconds(bulk(Way::Up, STREAMS, &SPLICERS), 2.0),
-        seconds(bulk(Way::Down, STREAMS, &SPLICERS), 2.0),
+        seconds(bulk(Way::Up, STREAMS, &with(&SPLICERS, &[RelaySplice])), 1.5),
+        seconds(bulk(Way::Down, STREAMS, &with(&SPLICERS, &[RelaySplice])), 1.5),
         seconds(one(&[Ringbolt, Nginx]), 2.0),
         seconds(mix(&[Ringbolt, HaproxySplice]), 3.0),
         // Memory and descriptors do not vary; ten seconds are what the row on switches asks for.
@@ -130,15 +130,16 @@ fn quick() -> Vec<Scenario> {
 
 fn full() -> Vec<Scenario> {
     let floor = with(&PEERS, &[Direct, RelayEpoll, RelayUring]);
-    let splicers = with(&SPLICERS, &[Nginx, Nginx64k, Direct]);
+    let splicers = with(&SPLICERS, &[Nginx, Nginx64k, Direct, RelaySplice]);
+    let stream = [Ringbolt, HaproxySplice, Direct, RelaySplice];
     let seconds = |scenario: Scenario, measured| scenario.rounds(5).seconds(measured, 1.0);
     vec![
         seconds(messages(&floor), 4.0),
         seconds(connects(&floor), 4.0),
         seconds(bulk(Way::Up, STREAMS, &splicers), 4.0),
         seconds(bulk(Way::Down, STREAMS, &splicers), 4.0),
-        seconds(bulk(Way::Up, 1, &[Ringbolt, HaproxySplice, Direct]), 4.0),
-        seconds(bulk(Way::Down, 1, &[Ringbolt, HaproxySplice, Direct]), 4.0),
+        seconds(bulk(Way::Up, 1, &stream), 4.0),
+        seconds(bulk(Way::Down, 1, &stream), 4.0),
         seconds(one(&with(&PEERS, &[Direct, RelayEpoll])), 4.0),
         seconds(mix(&[Ringbolt, HaproxyAuto, HaproxySplice, Direct]), 6.0),
         seconds(websockets(&with(&PEERS, &[Direct])), 6.0),

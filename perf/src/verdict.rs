@@ -24,7 +24,7 @@ pub(crate) struct Judged<'a> {
     pub(crate) theirs: Option<Spread>,
     /// What is compared with the bar: ours by theirs, pair by pair, or ours.
     pub(crate) reached: Spread,
-    /// The bare epoll relay by theirs, pair by pair: the share that is the kernel's.
+    /// The bare relay of the row by theirs, pair by pair: the share that is the kernel's.
     pub(crate) floor: Option<Spread>,
     /// Our bulk rate by theirs, where the row asks for a part of it.
     pub(crate) at_bulk: Option<f64>,
@@ -41,7 +41,7 @@ pub(crate) enum Verdict {
     Stretch,
     /// What must be.
     Must,
-    /// Not what must be, but the kernel alone takes more than that.
+    /// Not what must be, but the kernel alone does not reach that either.
     Floor,
     /// Less.
     Lost,
@@ -107,7 +107,7 @@ fn against_base<'a>(run: &'a Run, scenario: &'a Scenario) -> Vec<Judged<'a>> {
     // The first two are what it is about, and what it must not be bought with.
     let figures = scenario.figures.iter().take(2);
     figures
-        .filter_map(|figure| judged(run, scenario, *figure, &scenario.title, false, bar))
+        .filter_map(|figure| judged(run, scenario, *figure, &scenario.title, None, bar))
         .collect()
 }
 
@@ -120,7 +120,7 @@ fn judged<'a>(
     scenario: &'a Scenario,
     figure: Figure,
     title: &str,
-    floor: bool,
+    floor: Option<Product>,
     bar: Bar,
 ) -> Option<Judged<'a>> {
     let rounds = |product, figure| rounds(run.of(&scenario.name, product), figure);
@@ -131,9 +131,10 @@ fn judged<'a>(
         Some(theirs) => statistics::ratios(&ours, theirs),
         None => ours.iter().map(|(_, value)| *value).collect(),
     };
-    let floor = theirs.as_ref().filter(|_| floor).and_then(|theirs| {
-        Spread::of(statistics::ratios(&rounds(Product::RelayEpoll, figure), theirs))
-    });
+    let floor = theirs
+        .as_ref()
+        .zip(floor)
+        .and_then(|(theirs, relay)| Spread::of(statistics::ratios(&rounds(relay, figure), theirs)));
     let at_bulk = against.filter(|_| bar.at_bulk.is_some()).and_then(|product| {
         let rate = |product| rounds(product, Figure::Beside);
         let ratios = statistics::ratios(&rate(Product::Ringbolt), &rate(product));
@@ -212,10 +213,16 @@ mod tests {
     }
 
     #[test]
-    fn the_floor_excuses_only_where_it_lies_above_the_bar() {
+    fn the_floor_excuses_only_where_it_misses_the_bar() {
         assert_eq!(of(0.95, Some(0.92)), Verdict::Floor);
         assert_eq!(of(0.95, Some(0.89)), Verdict::Lost);
         assert_eq!(of(0.85, Some(0.92)), Verdict::Must);
+        let bar = Bar { must: Some(1.0), stretch: Some(1.2), ..BAR };
+        let rate =
+            |reached, floor| verdict(Better::Higher, reached, bar, Spread::of([floor]), None);
+        assert_eq!(rate(0.9, 0.95), Verdict::Floor);
+        assert_eq!(rate(0.9, 1.05), Verdict::Lost);
+        assert_eq!(rate(1.1, 0.95), Verdict::Must);
     }
 
     #[test]

@@ -82,8 +82,8 @@ fn head(run: &Run) -> String {
 fn rows(run: &Run, all: &[Judged<'_>]) -> String {
     let table = table(&ROW.map(str::to_owned), all.iter().map(|one| row(run, one)));
     format!("<div class=rows>{table}</div>")
-        + "<p class=note>Floor: the bare epoll relay by theirs, what the kernel alone takes. A row \
-           that is lost stays.</p>\n"
+        + "<p class=note>Floor: a bare relay by theirs, what the kernel alone takes: by epoll for \
+           small messages and connections, by splice for bulk. A row that is lost stays.</p>\n"
 }
 
 fn figures(run: &Run, scenario: &Scenario) -> String {
