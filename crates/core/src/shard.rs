@@ -14,6 +14,7 @@ mod places;
 mod proof;
 mod queue;
 mod relaying;
+mod run_list;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -89,6 +90,10 @@ pub struct Shard<'r> {
     tickets: Vec<u32>,
     /// Attempts begun, by server; gives each of its sources its turn.
     source_turns: Vec<u32>,
+    /// Sessions that were served at once since the last turn.
+    served: usize,
+    /// When that was last so.
+    served_at: Instant,
     /// From then on no engine before this one accepts on these sockets any more.
     alone_from: Instant,
     /// No new sessions.
@@ -116,6 +121,8 @@ impl<'r> Shard<'r> {
             run_list: VecDeque::with_capacity(capacity as usize),
             tickets: vec![0; snapshot.pools.len()],
             source_turns: vec![0; places_of_servers(&snapshot)],
+            served: 0,
+            served_at: now,
             draining: false,
             alone_from: if place.header.epoch() > 1 { now + DEAD_ACCEPTS } else { now },
             stopped: false,
@@ -146,13 +153,7 @@ impl<'r> Shard<'r> {
 
     /// What is due without a completion: sessions with more to do, deadlines, accepting.
     pub fn turn<K: Kernel>(&mut self, kernel: &mut K, now: Instant) {
-        for _ in 0..self.run_list.len() {
-            let Some(slot) = self.run_list.pop_front() else { break };
-            self.slots[slot as usize].queued = false;
-            if self.session(slot).phase() == Some(Phase::Relaying) {
-                self.relay(kernel, slot, now);
-            }
-        }
+        self.serve_run_list(kernel, now);
         while let Some(slot) = self.timers.expire(now) {
             self.deadline(kernel, slot, now);
         }
@@ -264,7 +265,7 @@ impl<'r> Shard<'r> {
             Some(_) if result < 0 => return self.close(kernel, token.slot, Cause::LocalFault, now),
             Some(Phase::Heading) => self.read_header(kernel, token.slot, now),
             Some(Phase::Connecting) => self.client_spoke(kernel, token.slot, now),
-            Some(Phase::Relaying) => self.relay(kernel, token.slot, now),
+            Some(Phase::Relaying) => self.serve(kernel, token.slot, now),
             Some(Phase::Flushing) => self.flush(kernel, token.slot, now),
         }
         if ended_unasked {

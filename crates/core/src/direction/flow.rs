@@ -33,6 +33,11 @@ impl Flow {
         wanted && !self.refused
     }
 
+    /// Whether reads say that this is bulk.
+    pub(crate) fn is_bulk(self) -> bool {
+        self.bulk
+    }
+
     /// A copied read gave so many bytes.
     pub(crate) fn copied(&mut self, bytes: usize) {
         if !self.bulk && bytes > 0 {

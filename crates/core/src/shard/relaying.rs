@@ -17,11 +17,11 @@ const FLUSH_LOOK: Duration = Duration::from_millis(1);
 const FLUSH_LOOKS_MAX: u8 = 6;
 
 impl<'r> Shard<'r> {
-    /// Gives a session its turn.
-    pub(super) fn relay<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
+    /// Gives a session its turn, and tells how many bytes it moved.
+    pub(super) fn relay<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) -> usize {
         let session = self.session(slot);
         let mut again = false;
-        let mut moved = false;
+        let mut moved = 0;
         for id in DirectionId::BOTH {
             let state = &mut self.slots[slot as usize];
             let mut turn = Turn {
@@ -35,17 +35,18 @@ impl<'r> Shard<'r> {
             };
             let pause = self.place.direction(slot, id).pump(kernel, &mut turn);
             again |= pause == Pause::OutOfBudget;
-            let (copied, spliced) = (turn.copied as u64, turn.spliced as u64);
+            let (copied, spliced) = (turn.copied, turn.spliced);
             if copied + spliced > 0 {
-                moved = true;
-                self.count(session, id, copied, spliced);
+                moved += copied + spliced;
+                self.count(session, id, copied as u64, spliced as u64);
             }
         }
-        if moved {
+        if moved > 0 {
             session.active_at.set(now.as_nanos());
         }
         self.keep_spill_small(kernel, slot, again);
         self.judge(kernel, slot, again, now);
+        moved
     }
 
     /// Sets the deadline to when silence that began at `start` is too long.
@@ -159,11 +160,10 @@ impl<'r> Shard<'r> {
     fn go_on(&mut self, slot: u32, again: bool, now: Instant) {
         let session = self.session(slot);
         let broken = Side::BOTH.into_iter().any(|side| self.is_broken(session, side));
-        let state = &mut self.slots[slot as usize];
-        if again && !state.queued {
-            state.queued = true;
-            self.run_list.push_back(slot);
+        if again {
+            self.stand_in_line(slot);
         }
+        let state = &mut self.slots[slot as usize];
         let ending = DirectionId::BOTH.iter().any(|id| session.is(Flags::ENDED, *id))
             || state.watches.iter().any(|watch| watch.broken)
             || broken;

@@ -1,9 +1,12 @@
 //! Stories of splicing, each with one thing to show. Goal: the name of each. Method: one session
 //! through a shard in memory, played by hand.
 
+use std::time::Duration;
+
 use ringbolt_core::kernel::Fd;
 use ringbolt_core::limits::{BLOCK, PIPE_BYTES, PIPES_PER_WORKER};
 use ringbolt_core::pipes::Fallback;
+use ringbolt_core::record::Session;
 use ringbolt_core::session::{DirectionId, Phase};
 use ringbolt_core::spec::Splice;
 
@@ -175,6 +178,40 @@ fn a_turns_share_ends_and_the_session_goes_on() {
         assert!(turns < 1_000, "it sleeps on a full queue");
     }
     assert_eq!(world.kernel.sockets[&server].written, pattern(3 * PIPE_BYTES));
+}
+
+#[test]
+fn a_message_waits_for_one_share_of_bulk_and_bulk_is_not_starved() {
+    let mut world = crowd(splicing(Splice::Auto, snapshot(5)));
+    let records: Vec<&Session> = world.shard.sessions().map(|(_, session)| session).collect();
+    let [talker, bulk @ ..] = records.as_slice() else { panic!("five sessions") };
+    for session in bulk {
+        world.kernel.peer_sends(session.socket(0), &pattern(20 * BLOCK), false);
+        world.turns();
+        drain(&mut world, session.socket(1));
+        world.kernel.sockets.get_mut(&session.socket(1)).unwrap().window = usize::MAX;
+    }
+    let received = || bulk.iter().map(|it| it.received[0].get()).sum::<u64>();
+    let share = PIPE_BYTES as u64;
+    let all = received() + 4 * share;
+    for session in bulk {
+        world.kernel.peer_sends(session.socket(0), &pattern(PIPE_BYTES), false);
+    }
+    // One that comes with the bulk, and one that comes while bulk stands in line.
+    for message in 1..=2 {
+        let before = received();
+        world.kernel.peer_sends(talker.socket(0), b"m", false);
+        while let Some((token, result, more)) = world.kernel.completion(0) {
+            world.shard.complete(&mut world.kernel, token, result, more, world.now);
+        }
+        assert_eq!(world.kernel.sockets[&talker.socket(1)].written.len(), message, "at once");
+        assert_eq!(received(), before, "and bulk not before it");
+        world.turn();
+        let moved = received() - before;
+        assert!((share..2 * share).contains(&moved), "one share a message, not {moved}");
+    }
+    world.wait(Duration::from_millis(100));
+    assert_eq!(received(), all, "without messages a turn is everybody's");
 }
 
 #[test]

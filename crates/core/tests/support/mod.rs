@@ -79,7 +79,7 @@ pub(crate) struct Socket {
     /// How much of it is a PROXY header.
     pub(crate) preface: usize,
     pub(crate) taken: usize,
-    window: usize,
+    pub(crate) window: usize,
     no_space: bool,
     pub(crate) shut: bool,
     forgiven: bool,
