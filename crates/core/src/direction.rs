@@ -53,7 +53,7 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// A spliced byte costs about a third of a copied one (perf/results/quick.md), so a turn's share
+    /// A spliced byte costs a fraction of a copied one (README, "How bytes move"), so a turn's share
     /// holds more of them.
     fn is_used_up(&self) -> bool {
         self.copied + BLOCK > TURN_BYTES || self.spliced >= PIPE_BYTES

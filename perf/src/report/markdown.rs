@@ -1,15 +1,21 @@
-//! The table that README quotes, and a check that it is still the same.
+//! The tables that README quotes, and a check that they are still the same.
 
-use super::{ROW, reservations, row};
+use std::iter;
+
+use super::{ROW, lines, reservations, row};
 use crate::results::Run;
 use crate::verdict::judge;
 
-/// How the rows went, and where it was measured.
+/// How the rows went, or, where nobody was there to be held against, what everybody took; and where
+/// it was measured.
 pub(crate) fn markdown(run: &Run) -> String {
-    let mut text = format!("| {} |\n|{}\n", ROW.join(" | "), "---|".repeat(ROW.len()));
-    for one in judge(run) {
-        text += &format!("| {} |\n", row(run, &one).join(" | "));
-    }
+    let judged = judge(run);
+    let mut text = if judged.is_empty() {
+        table(medians(run))
+    } else {
+        let rows = judged.iter().map(|one| row(run, one));
+        table([ROW.map(str::to_owned).into()].into_iter().chain(rows).collect())
+    };
     let machine = &run.machine;
     text += &format!(
         "\nRevision {}, {}, Linux {}, {}, {} cores. Medians, ratios pair by pair.\n",
@@ -19,8 +25,41 @@ pub(crate) fn markdown(run: &Run) -> String {
         machine.processor,
         machine.cores.len()
     );
-    for reservation in reservations(run) {
-        text += &format!("{reservation}\n");
+    if !judged.is_empty() {
+        for reservation in reservations(run) {
+            text += &format!("{reservation}\n");
+        }
+    }
+    text
+}
+
+/// A line a product, and a column a scenario with what it is about.
+fn medians(run: &Run) -> Vec<Vec<String>> {
+    let about = run.scenarios.iter().map(|scenario| {
+        format!("{}: {}", scenario.title, scenario.figures[0].title(scenario))
+    });
+    let mut rows = vec![iter::once(String::new()).chain(about).collect()];
+    for entrant in &run.entrants {
+        let figures = run.scenarios.iter().map(|scenario| {
+            let lines = lines(run, scenario);
+            let line = lines.iter().find(|line| line.product == entrant.product);
+            let spread = line.and_then(|line| line.figures[0]);
+            spread.map(|spread| scenario.figures[0].show(scenario, spread.median))
+        });
+        let figures = figures.map(Option::unwrap_or_default);
+        rows.push(iter::once(entrant.product.title().into()).chain(figures).collect());
+    }
+    rows
+}
+
+/// The first row is the head.
+fn table(rows: Vec<Vec<String>>) -> String {
+    let mut text = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        text += &format!("| {} |\n", row.join(" | "));
+        if number == 0 {
+            text += &format!("|{}\n", "---|".repeat(row.len()));
+        }
     }
     text
 }
