@@ -35,9 +35,10 @@ pub(crate) fn markdown(run: &Run) -> String {
 
 /// A line a product, and a column a scenario with what it is about.
 fn medians(run: &Run) -> Vec<Vec<String>> {
-    let about = run.scenarios.iter().map(|scenario| {
-        format!("{}: {}", scenario.title, scenario.figures[0].title(scenario))
-    });
+    let about = run
+        .scenarios
+        .iter()
+        .map(|scenario| format!("{}: {}", scenario.title, scenario.figures[0].title(scenario)));
     let mut rows = vec![iter::once(String::new()).chain(about).collect()];
     for entrant in &run.entrants {
         let figures = run.scenarios.iter().map(|scenario| {
