@@ -2,6 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+mod report;
 mod results;
 
-fn main() {}
+fn main() {
+    for file in report::again(std::path::Path::new(&std::env::args().nth(2).unwrap())).unwrap() {
+        println!("{}", file.display());
+    }
+}

@@ -1,0 +1,39 @@
+//! What drawings share: numbers in them, and text that keeps to its room.
+
+/// The style of all drawings; page and pictures have it.
+pub(super) const STYLE: &str = concat!(include_str!("palette.css"), include_str!("drawing.css"));
+
+/// The width of a letter by its height, on the safe side: fonts differ from reader to reader.
+const LETTER: f64 = 0.6;
+
+/// A coordinate, to the tenth of a pixel.
+pub(super) fn at(value: f64) -> String {
+    let text = format!("{value:.1}");
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
+/// The text, or as much of its beginning as has room at a letter's height.
+pub(super) fn fitted(text: &str, height: f64, room: f64) -> String {
+    let most = (room / (height * LETTER)) as usize;
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coordinates_are_short() {
+        assert_eq!((at(12.0), at(0.25), at(-3.04)), ("12".into(), "0.2".into(), "-3".into()));
+    }
+
+    #[test]
+    fn text_keeps_to_its_room() {
+        assert_eq!(fitted("127.0.0.1", 10.0, 60.0), "127.0.0.1");
+        assert_eq!(fitted("2001:db8::1:2:3", 10.0, 60.0), "2001:db8:…");
+        assert_eq!(fitted("é", 10.0, 0.0), "…");
+    }
+}

@@ -1,0 +1,393 @@
+//! The life of one client: a lane for each server, and a bar where the client was connected, which
+//! changes its colour when the session dies.
+//!
+//! Time runs to the right where there is room, and down on a phone: `along` is the way that time
+//! goes, `across` the way from server to server. Steps are equally long, whatever they took.
+
+use maud::{Markup, PreEscaped, html};
+
+use super::drawing::{self, at, fitted};
+use super::outcomes::look;
+use crate::results::{Lane, Outcome, Results, Step};
+
+/// How it is laid out, in pixels.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    /// Whether time runs down.
+    upright: bool,
+    /// Across, before the lanes: what happened, and the address.
+    head: f64,
+    /// Along, before the steps: the names of the servers.
+    names: f64,
+    /// Along, a step; and what of it is left free between two bars.
+    step: f64,
+    gap: f64,
+    /// Across, a lane.
+    lane: f64,
+}
+
+/// The room of letters.
+const SMALL: f64 = 11.5;
+const EVENT: f64 = 14.0;
+
+/// The lane that makes the point: the first whose session dies unseen, or the first.
+pub(super) fn telling(results: &Results) -> Option<&Lane> {
+    results.lanes.iter().find(|lane| death(lane).is_some()).or_else(|| results.lanes.first())
+}
+
+/// The steps before and at the silent loss of a session.
+fn death(lane: &Lane) -> Option<(&Step, &Step)> {
+    let lost = |pair: &&[Step]| pair[1].outcome == Some(Outcome::Lost);
+    lane.steps.windows(2).find(lost).map(|pair| (&pair[0], &pair[1]))
+}
+
+/// What the lane shows, in a sentence or two.
+pub(super) fn headline(lane: &Lane) -> String {
+    let Some((before, after)) = death(lane) else {
+        return "What becomes of a session when its client comes from another address".into();
+    };
+    let came = if before.address == after.address {
+        "The client came back"
+    } else {
+        "The client came from another address"
+    };
+    let met = if before.server == after.server {
+        "met the same server"
+    } else {
+        "was sent to another server"
+    };
+    format!("{came}, {met}, and its session was gone. Nobody told it.")
+}
+
+/// The lane for a page: once for wide screens and once for phones, of which one is shown.
+pub(super) fn lane(lane: &Lane, width: f64) -> Markup {
+    html! {
+        @for (class, layout) in [("across", across(lane, width)), ("down", down(lane))] {
+            @let (width, height) = layout.size(lane);
+            svg.drawing.(class) viewBox={ "0 0 " (at(width)) " " (at(height)) } width=(at(width))
+                role="img" aria-label=(told(lane)) { (layout.draw(lane)) }
+        }
+    }
+}
+
+/// The lane as a picture that stands by itself, in light and dark, with its headline.
+pub(super) fn picture(lane: &Lane) -> Markup {
+    const MARGIN: f64 = 20.0;
+    const TITLE: f64 = 62.0;
+    let layout = across(lane, 880.0);
+    let (width, height) = layout.size(lane);
+    let (width, height) = (width.max(820.0) + 2.0 * MARGIN, height + TITLE + 2.0 * MARGIN);
+    html! {
+        svg.drawing xmlns="http://www.w3.org/2000/svg" width=(at(width)) height=(at(height))
+            viewBox={ "0 0 " (at(width)) " " (at(height)) } role="img" aria-label=(told(lane)) {
+            style { (PreEscaped(drawing::STYLE)) }
+            rect.ground width=(at(width)) height=(at(height)) rx="8" {}
+            text.headline x=(at(MARGIN)) y=(at(MARGIN + 18.0)) { (headline(lane)) }
+            text x=(at(MARGIN)) y=(at(MARGIN + 40.0)) { (lane.title) }
+            g transform={ "translate(" (at(MARGIN)) " " (at(MARGIN + TITLE)) ")" } {
+                (layout.draw(lane))
+            }
+        }
+    }
+}
+
+/// The lane in words, for those who do not see it.
+fn told(lane: &Lane) -> String {
+    let steps = lane.steps.iter().map(|step| {
+        let server = step.server.map_or("no server".into(), |server| format!("server {}", server + 1));
+        let outcome = step.outcome.map_or("connected", |outcome| look(outcome).words);
+        let Step { event, address, session, counter, .. } = step;
+        format!("{event}, {address}: {server}, session {session}, counter {counter}, {outcome}")
+    });
+    format!("{}. {}.", lane.title, steps.collect::<Vec<_>>().join("; "))
+}
+
+/// Time runs to the right, on so many pixels at most.
+fn across(lane: &Lane, width: f64) -> Layout {
+    let names = 76.0;
+    let step = ((width - names) / lane.steps.len().max(1) as f64).min(270.0);
+    Layout { upright: false, head: 50.0, names, step, gap: 40.0, lane: 64.0 }
+}
+
+/// Time runs down, on the width of a phone.
+fn down(lane: &Lane) -> Layout {
+    let head = 100.0;
+    let lane = ((PHONE - head) / f64::from(rows(lane).max(1))).min(86.0);
+    Layout { upright: true, head, names: 26.0, step: 100.0, gap: 30.0, lane }
+}
+
+/// What a phone of 390 pixels has between its margins.
+const PHONE: f64 = 358.0;
+
+/// A lane for each server, and one for no server if that was met.
+fn rows(lane: &Lane) -> u16 {
+    lane.servers + u16::from(lane.steps.iter().any(|step| step.server.is_none()))
+}
+
+impl Layout {
+    /// Width and height.
+    fn size(self, lane: &Lane) -> (f64, f64) {
+        self.point(
+            self.names + self.step * lane.steps.len() as f64,
+            self.head + self.lane * f64::from(rows(lane)),
+        )
+    }
+
+    /// x and y.
+    fn point(self, along: f64, across: f64) -> (f64, f64) {
+        if self.upright { (across, along) } else { (along, across) }
+    }
+
+    /// Where a step's bar begins and ends, along.
+    fn bar(self, step: usize) -> (f64, f64) {
+        let start = self.names + self.step * step as f64;
+        (start + self.gap / 2.0, start + self.step - self.gap / 2.0)
+    }
+
+    /// The middle of the lane that a step is in, across.
+    fn middle(self, lane: &Lane, step: &Step) -> f64 {
+        self.head + self.lane * (f64::from(step.server.unwrap_or(lane.servers)) + 0.5)
+    }
+
+    fn draw(self, lane: &Lane) -> Markup {
+        html! {
+            @for row in 0..rows(lane) { (self.row(lane, row)) }
+            @for step in 1..lane.steps.len() { (self.left_behind(lane, step)) }
+            @for step in 1..lane.steps.len() { (self.way(lane, step)) }
+            @for step in 0..lane.steps.len() { (self.step(lane, step)) (self.head(lane, step)) }
+        }
+    }
+
+    /// The ground of a lane, with the server's name.
+    fn row(self, lane: &Lane, row: u16) -> Markup {
+        let start = self.head + self.lane * f64::from(row) + 2.0;
+        let end = self.names + self.step * lane.steps.len() as f64;
+        let name = if row < lane.servers {
+            format!("server {}", row + 1)
+        } else {
+            "no server".to_owned()
+        };
+        let (x, y) = if self.upright {
+            (start + self.lane / 2.0 - 2.0, self.names - 10.0)
+        } else {
+            (0.0, start + self.lane / 2.0 + 2.0)
+        };
+        let from = if self.upright { self.names - 4.0 } else { self.names };
+        html! {
+            (self.rect("row", (from, start), (end, start + self.lane - 4.0)))
+            text.name.middle[self.upright] x=(at(x)) y=(at(y)) { (name) }
+        }
+    }
+
+    /// What stays in the memory of a server whose session the client did not meet again, up to where
+    /// the client comes back to it.
+    fn left_behind(self, lane: &Lane, step: usize) -> Markup {
+        let (before, after) = (&lane.steps[step - 1], &lane.steps[step]);
+        if before.server.is_none() || before.server == after.server || before.session == after.session
+        {
+            return html! {};
+        }
+        let until = lane.steps[step..].iter().position(|later| later.server == before.server);
+        let until = until.map_or(lane.steps.len(), |later| step + later);
+        let (from, to) = (self.bar(step - 1).1, self.bar(until - 1).1 + 4.0);
+        let middle = self.middle(lane, before);
+        let ((x1, y1), (x2, y2)) = (self.point(from, middle), self.point(to, middle));
+        let text = format!("session {} waits here", before.session);
+        html! {
+            line.left-behind.(colour(before)) x1=(at(x1)) y1=(at(y1)) x2=(at(x2)) y2=(at(y2)) {}
+            @if !self.upright && to - from > 150.0 {
+                text.quiet x=(at(x1 + 14.0)) y=(at(y1 - 7.0)) { (text) }
+            }
+        }
+    }
+
+    /// The way from one bar to the next.
+    fn way(self, lane: &Lane, step: usize) -> Markup {
+        let (before, after) = (&lane.steps[step - 1], &lane.steps[step]);
+        let (from, to) = (self.bar(step - 1).1, self.bar(step).0);
+        let (start, end) = (self.middle(lane, before), self.middle(lane, after));
+        let half = f64::midpoint(from, to);
+        let points = [(from, start), (half, start), (half, end), (to, end)];
+        let [a, b, c, d] = points.map(|(along, across)| {
+            let (x, y) = self.point(along, across);
+            format!("{} {}", at(x), at(y))
+        });
+        let broken = before.session != after.session || after.server.is_none();
+        html! { path.way.broken[broken] d={ "M" (a) "C" (b) " " (c) " " (d) } {} }
+    }
+
+    /// The bar of a step, what is in it, and the outcome's sign at its beginning.
+    fn step(self, lane: &Lane, index: usize) -> Markup {
+        let step = &lane.steps[index];
+        let (start, end) = self.bar(index);
+        let middle = self.middle(lane, step);
+        let half = self.lane / 2.0 - 7.0;
+        let (x, y) = self.point(f64::midpoint(start, end), middle);
+        let room = if self.upright { 2.0 * half } else { end - start - 26.0 };
+        let lines = self.lines(step);
+        let first = y - 8.0 * (lines.len() as f64 - 1.0) + 4.0 + if self.upright { 4.0 } else { 0.0 };
+        let class = format!("bar {}", colour(step));
+        html! {
+            g {
+                title { (step.at_ms) " ms after the first connect" }
+                (self.rect(&class, (start, middle - half), (end, middle + half)))
+                @for (line, text) in lines.iter().enumerate() {
+                    text.on.middle.strong[line == 0] x=(at(x)) y=(at(first + 16.0 * line as f64)) {
+                        (fitted(text, SMALL, room))
+                    }
+                }
+                @if let Some(outcome) = step.outcome { (badge(self.point(start, middle), outcome)) }
+            }
+        }
+    }
+
+    /// What is said in a bar.
+    fn lines(self, step: &Step) -> Vec<String> {
+        let (session, counter) = (format!("session {}", step.session), format!("counter {}", step.counter));
+        let outcome = match step.outcome {
+            None => vec!["connected"],
+            Some(Outcome::Kept) if self.upright => vec!["kept"],
+            Some(Outcome::Kept) => vec!["state kept"],
+            Some(Outcome::Recovered) if self.upright => vec!["recovered"],
+            Some(Outcome::Recovered) => vec!["state recovered"],
+            Some(Outcome::Lost) if self.upright => vec!["lost,", "no error"],
+            Some(Outcome::Lost) => vec!["state lost, no error"],
+            Some(Outcome::Refused) => vec!["error"],
+        };
+        let outcome = outcome.into_iter().map(str::to_owned);
+        match step.outcome {
+            Some(Outcome::Refused) => outcome.collect(),
+            None | Some(Outcome::Kept | Outcome::Recovered | Outcome::Lost) if self.upright => {
+                outcome.chain([session, counter]).collect()
+            }
+            None | Some(Outcome::Kept | Outcome::Recovered | Outcome::Lost) => {
+                outcome.chain([format!("{session}, {counter}")]).collect()
+            }
+        }
+    }
+
+    /// What happened to the client, and the address that it came from; an address that is new to the
+    /// balancer stands out.
+    fn head(self, lane: &Lane, index: usize) -> Markup {
+        let step = &lane.steps[index];
+        let changed = index > 0 && lane.steps[index - 1].address != step.address;
+        let (start, end) = self.bar(index);
+        let (x, y) = if self.upright {
+            (0.0, f64::midpoint(start, end) - 4.0)
+        } else {
+            (start, 17.0)
+        };
+        let room = if self.upright { self.head - 8.0 } else { self.step - 8.0 };
+        html! {
+            text.event x=(at(x)) y=(at(y)) { (fitted(&step.event, EVENT, room)) }
+            text.address.changed[changed] x=(at(x)) y=(at(y + 17.0)) {
+                title { (step.address) }
+                (fitted(&step.address, SMALL, room))
+            }
+        }
+    }
+
+    /// A rectangle between two corners, each along and across.
+    fn rect(self, class: &str, from: (f64, f64), to: (f64, f64)) -> Markup {
+        let ((x, y), (right, bottom)) = (self.point(from.0, from.1), self.point(to.0, to.1));
+        html! {
+            rect class=(class) x=(at(x)) y=(at(y)) width=(at(right - x)) height=(at(bottom - y))
+                rx="7" {}
+        }
+    }
+}
+
+/// A session that began anew has another colour than the first, and an error its own.
+fn colour(step: &Step) -> &'static str {
+    match (step.server, step.session) {
+        (None, _) => "refused",
+        (Some(_), 1) => "kept",
+        (Some(_), _) => "lost",
+    }
+}
+
+/// The sign of an outcome in a disc of its colour.
+fn badge((x, y): (f64, f64), outcome: Outcome) -> Markup {
+    let sign = match outcome {
+        Outcome::Kept => html! { circle r="4" {} },
+        Outcome::Recovered => html! { path d="M0 -6L6 0L0 6L-6 0Z" {} },
+        Outcome::Lost => html! { path.stroke d="M-4.5 -4.5L4.5 4.5M4.5 -4.5L-4.5 4.5" {} },
+        Outcome::Refused => html! { path.stroke d="M0 -6.5V1.5M0 5.6V6.2" {} },
+    };
+    html! {
+        g.badge.(look(outcome).class) transform={ "translate(" (at(x)) " " (at(y)) ")" } {
+            circle.disc r="12" {}
+            (sign)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_telling_lane_is_one_whose_session_dies() {
+        let mut results = sample::results();
+        results.lanes.rotate_left(1);
+        let lane = telling(&results).unwrap();
+        assert!(lane.steps.iter().any(|step| step.outcome == Some(Outcome::Lost)));
+        assert_eq!(
+            headline(lane),
+            "The client came from another address, was sent to another server, and its session was \
+             gone. Nobody told it."
+        );
+
+        results.lanes.retain(|lane| death(lane).is_none());
+        let first = telling(&results).unwrap();
+        assert_eq!(first, &results.lanes[0]);
+        assert!(!headline(first).contains("gone"));
+    }
+
+    #[test]
+    fn the_picture_is_a_document_of_its_own_in_both_themes() {
+        let results = sample::results();
+        let lane = telling(&results).unwrap();
+        let text = picture(lane).into_string();
+        let document = roxmltree::Document::parse(&text).unwrap();
+        let root = document.root_element();
+        assert_eq!(root.tag_name().namespace(), Some("http://www.w3.org/2000/svg"));
+        let texts: Vec<&str> = root.descendants().filter_map(|one| one.text()).collect();
+        assert!(texts.contains(&headline(lane).as_str()), "{texts:?}");
+        assert!(texts.iter().any(|text| text.contains("(prefers-color-scheme: dark)")));
+    }
+
+    #[test]
+    fn the_colour_changes_where_the_session_dies() {
+        let results = sample::results();
+        let lane = telling(&results).unwrap();
+        for layout in [across(lane, 1000.0), down(lane)] {
+            let text = format!("<svg>{}</svg>", layout.draw(lane).into_string());
+            let document = roxmltree::Document::parse(&text).unwrap();
+            let bars = document.descendants().filter_map(|one| one.attribute("class"));
+            let bars: Vec<&str> = bars.filter(|class| class.starts_with("bar ")).collect();
+            let wanted = lane.steps.iter().map(|step| format!("bar {}", colour(step)));
+            assert_eq!(bars, wanted.collect::<Vec<_>>());
+            assert!(bars.contains(&"bar kept") && bars.contains(&"bar lost"), "{bars:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_drawn_outside_of_the_drawing() {
+        let results = sample::results();
+        for lane in &results.lanes {
+            for layout in [across(lane, 1000.0), down(lane)] {
+                let (width, height) = layout.size(lane);
+                assert!(!layout.upright || width <= PHONE, "{width}");
+                let text = format!("<svg>{}</svg>", layout.draw(lane).into_string());
+                let document = roxmltree::Document::parse(&text).unwrap();
+                for one in document.descendants().filter(roxmltree::Node::is_element) {
+                    let number = |name| one.attribute(name).map_or(0.0, |it| it.parse().unwrap_or(0.0));
+                    let (right, bottom) = (number("x") + number("width"), number("y") + number("height"));
+                    assert!(right <= width + 0.1 && bottom <= height + 0.1, "{one:?}");
+                }
+            }
+        }
+    }
+}
