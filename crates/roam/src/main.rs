@@ -5,8 +5,28 @@
 mod report;
 mod results;
 
-fn main() {
-    for file in report::again(std::path::Path::new(&std::env::args().nth(2).unwrap())).unwrap() {
-        println!("{}", file.display());
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Why stickiness by address breaks when the address changes, how often, and what helps.
+#[derive(Debug, Parser)]
+#[command(version)]
+enum Arguments {
+    /// Make the page anew from the report.json in a folder
+    Report {
+        /// The folder
+        folder: PathBuf,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse() {
+        Arguments::Report { folder } => {
+            for file in report::again(&folder)? {
+                println!("{}", file.display());
+            }
+        }
     }
+    Ok(())
 }

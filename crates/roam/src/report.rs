@@ -1,5 +1,7 @@
 //! The report: what a run found, as files that stand by themselves.
 
+#[cfg(test)]
+mod browser;
 mod costs;
 mod drawing;
 mod lanes;
@@ -76,7 +78,8 @@ mod tests {
         let names: Vec<&str> = names.collect();
         assert_eq!(names, ["report.html", "report.json", "report.csv", "one-client.svg"]);
 
-        let before: Vec<String> = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+        let before: Vec<String> =
+            files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
         let json = folder.join(JSON);
         assert_eq!(
             serde_json::from_str::<Results>(&fs::read_to_string(&json).unwrap()).unwrap(),
@@ -86,7 +89,8 @@ mod tests {
             fs::remove_file(file).unwrap();
         }
         assert_eq!(again(&folder).unwrap(), files);
-        let after: Vec<String> = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+        let after: Vec<String> =
+            files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
         assert_eq!(before, after);
     }
 

@@ -27,7 +27,7 @@ pub(super) fn costs(results: &Results) -> Markup {
 }
 
 fn row(remedy: &Remedy, cost: Option<&Cost>) -> Markup {
-    let measured = |show: fn(&Cost) -> String| cost.map_or("–".into(), show);
+    let measured = |show: fn(&Cost) -> String| cost.map_or_else(|| "–".into(), show);
     let cells = [
         measured(|cost| time(cost.round_trip_p50_us)),
         measured(|cost| time(cost.round_trip_p99_us)),
@@ -37,10 +37,10 @@ fn row(remedy: &Remedy, cost: Option<&Cost>) -> Markup {
     html! {
         tr {
             th scope="row" { (remedy.title) small { (remedy.balancer) } }
-            td.words data-head=(HEAD[1]) {
+            td.words {
                 (remedy.how) @if let Some(cost) = cost { small { (cost.note) } }
             }
-            td.words data-head=(HEAD[2]) { (remedy.who_must_change) }
+            td.words.who data-head=(HEAD[2]) { (remedy.who_must_change) }
             @for (head, cell) in HEAD[3..].iter().zip(cells) { td data-head=(head) { (cell) } }
         }
     }

@@ -9,7 +9,7 @@ const LETTER: f64 = 0.6;
 /// A coordinate, to the tenth of a pixel.
 pub(super) fn at(value: f64) -> String {
     let text = format!("{value:.1}");
-    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+    text.strip_suffix(".0").unwrap_or(&text).to_owned()
 }
 
 /// The text, or as much of its beginning as has room at a letter's height.
@@ -19,6 +19,22 @@ pub(super) fn fitted(text: &str, height: f64, room: f64) -> String {
         return text.to_owned();
     }
     text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// The text in lines that have room at a letter's height.
+pub(super) fn wrapped(text: &str, height: f64, room: f64) -> Vec<String> {
+    let most = (room / (height * LETTER)) as usize;
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= most => {
+                *line += " ";
+                *line += word;
+            }
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -35,5 +51,7 @@ mod tests {
         assert_eq!(fitted("127.0.0.1", 10.0, 60.0), "127.0.0.1");
         assert_eq!(fitted("2001:db8::1:2:3", 10.0, 60.0), "2001:db8:…");
         assert_eq!(fitted("é", 10.0, 0.0), "…");
+        assert_eq!(wrapped("one two three", 10.0, 48.0), ["one two", "three"]);
+        assert_eq!(wrapped("three", 10.0, 12.0), ["three"]);
     }
 }

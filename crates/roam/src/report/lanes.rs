@@ -6,7 +6,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::drawing::{self, at, fitted};
+use super::drawing::{self, at, fitted, wrapped};
 use super::outcomes::look;
 use crate::results::{Lane, Outcome, Results, Step};
 
@@ -26,9 +26,16 @@ struct Layout {
     lane: f64,
 }
 
-/// The room of letters.
+/// What the page is wide, what a code host gives to a picture, and what a phone of 390 pixels has
+/// between its margins.
+const SCREEN: f64 = 1080.0;
+const PICTURE: f64 = 830.0;
+const PHONE: f64 = 358.0;
+
+/// The height of letters.
 const SMALL: f64 = 11.5;
 const EVENT: f64 = 14.0;
+const LINE: f64 = 15.5;
 
 /// The lane that makes the point: the first whose session dies unseen, or the first.
 pub(super) fn telling(results: &Results) -> Option<&Lane> {
@@ -59,10 +66,11 @@ pub(super) fn headline(lane: &Lane) -> String {
     format!("{came}, {met}, and its session was gone. Nobody told it.")
 }
 
-/// The lane for a page: once for wide screens and once for phones, of which one is shown.
-pub(super) fn lane(lane: &Lane, width: f64) -> Markup {
+/// The lane for a page, once for wide screens, where a server has a lane of this height, and once for
+/// phones; one of them is shown.
+pub(super) fn lane(lane: &Lane, height: f64) -> Markup {
     html! {
-        @for (class, layout) in [("across", across(lane, width)), ("down", down(lane))] {
+        @for (class, layout) in [("across", across(lane, SCREEN, height)), ("down", down(lane))] {
             @let (width, height) = layout.size(lane);
             svg.drawing.(class) viewBox={ "0 0 " (at(width)) " " (at(height)) } width=(at(width))
                 role="img" aria-label=(told(lane)) { (layout.draw(lane)) }
@@ -73,18 +81,23 @@ pub(super) fn lane(lane: &Lane, width: f64) -> Markup {
 /// The lane as a picture that stands by itself, in light and dark, with its headline.
 pub(super) fn picture(lane: &Lane) -> Markup {
     const MARGIN: f64 = 20.0;
-    const TITLE: f64 = 62.0;
-    let layout = across(lane, 880.0);
-    let (width, height) = layout.size(lane);
-    let (width, height) = (width.max(820.0) + 2.0 * MARGIN, height + TITLE + 2.0 * MARGIN);
+    const HEADLINE: f64 = 18.0;
+    let layout = across(lane, PICTURE - 2.0 * MARGIN, 64.0);
+    let lines = wrapped(&headline(lane), HEADLINE, PICTURE - 2.0 * MARGIN);
+    let below = MARGIN + 24.0 * lines.len() as f64;
+    let height = layout.size(lane).1 + below + 34.0 + MARGIN;
     html! {
-        svg.drawing xmlns="http://www.w3.org/2000/svg" width=(at(width)) height=(at(height))
-            viewBox={ "0 0 " (at(width)) " " (at(height)) } role="img" aria-label=(told(lane)) {
+        svg.drawing xmlns="http://www.w3.org/2000/svg" width=(at(PICTURE)) height=(at(height))
+            viewBox={ "0 0 " (at(PICTURE)) " " (at(height)) } role="img" aria-label=(told(lane)) {
             style { (PreEscaped(drawing::STYLE)) }
-            rect.ground width=(at(width)) height=(at(height)) rx="8" {}
-            text.headline x=(at(MARGIN)) y=(at(MARGIN + 18.0)) { (headline(lane)) }
-            text x=(at(MARGIN)) y=(at(MARGIN + 40.0)) { (lane.title) }
-            g transform={ "translate(" (at(MARGIN)) " " (at(MARGIN + TITLE)) ")" } {
+            rect.ground width=(at(PICTURE)) height=(at(height)) rx="8" {}
+            @for (line, text) in lines.iter().enumerate() {
+                text.headline x=(at(MARGIN)) y=(at(MARGIN + 16.0 + 24.0 * line as f64)) { (text) }
+            }
+            text x=(at(MARGIN)) y=(at(below + 14.0)) {
+                (fitted(&lane.title, SMALL, PICTURE - 2.0 * MARGIN))
+            }
+            g transform={ "translate(" (at(MARGIN)) " " (at(below + 34.0)) ")" } {
                 (layout.draw(lane))
             }
         }
@@ -94,7 +107,9 @@ pub(super) fn picture(lane: &Lane) -> Markup {
 /// The lane in words, for those who do not see it.
 fn told(lane: &Lane) -> String {
     let steps = lane.steps.iter().map(|step| {
-        let server = step.server.map_or("no server".into(), |server| format!("server {}", server + 1));
+        let server = step
+            .server
+            .map_or_else(|| "no server".into(), |server| format!("server {}", server + 1));
         let outcome = step.outcome.map_or("connected", |outcome| look(outcome).words);
         let Step { event, address, session, counter, .. } = step;
         format!("{event}, {address}: {server}, session {session}, counter {counter}, {outcome}")
@@ -103,21 +118,18 @@ fn told(lane: &Lane) -> String {
 }
 
 /// Time runs to the right, on so many pixels at most.
-fn across(lane: &Lane, width: f64) -> Layout {
+fn across(lane: &Lane, width: f64, height: f64) -> Layout {
     let names = 76.0;
-    let step = ((width - names) / lane.steps.len().max(1) as f64).min(270.0);
-    Layout { upright: false, head: 50.0, names, step, gap: 40.0, lane: 64.0 }
+    let step = ((width - names) / lane.steps.len().max(1) as f64).min(330.0);
+    Layout { upright: false, head: 50.0, names, step, gap: 44.0, lane: height }
 }
 
 /// Time runs down, on the width of a phone.
 fn down(lane: &Lane) -> Layout {
-    let head = 100.0;
+    let head = 110.0;
     let lane = ((PHONE - head) / f64::from(rows(lane).max(1))).min(86.0);
-    Layout { upright: true, head, names: 26.0, step: 100.0, gap: 30.0, lane }
+    Layout { upright: true, head, names: 26.0, step: 118.0, gap: 30.0, lane }
 }
-
-/// What a phone of 390 pixels has between its margins.
-const PHONE: f64 = 358.0;
 
 /// A lane for each server, and one for no server if that was met.
 fn rows(lane: &Lane) -> u16 {
@@ -162,11 +174,8 @@ impl Layout {
     fn row(self, lane: &Lane, row: u16) -> Markup {
         let start = self.head + self.lane * f64::from(row) + 2.0;
         let end = self.names + self.step * lane.steps.len() as f64;
-        let name = if row < lane.servers {
-            format!("server {}", row + 1)
-        } else {
-            "no server".to_owned()
-        };
+        let name =
+            if row < lane.servers { format!("server {}", row + 1) } else { "no server".to_owned() };
         let (x, y) = if self.upright {
             (start + self.lane / 2.0 - 2.0, self.names - 10.0)
         } else {
@@ -183,7 +192,9 @@ impl Layout {
     /// the client comes back to it.
     fn left_behind(self, lane: &Lane, step: usize) -> Markup {
         let (before, after) = (&lane.steps[step - 1], &lane.steps[step]);
-        if before.server.is_none() || before.server == after.server || before.session == after.session
+        if before.server.is_none()
+            || before.server == after.server
+            || before.session == after.session
         {
             return html! {};
         }
@@ -221,18 +232,20 @@ impl Layout {
         let step = &lane.steps[index];
         let (start, end) = self.bar(index);
         let middle = self.middle(lane, step);
-        let half = self.lane / 2.0 - 7.0;
+        let half = self.lane / 2.0 - 5.0;
         let (x, y) = self.point(f64::midpoint(start, end), middle);
         let room = if self.upright { 2.0 * half } else { end - start - 26.0 };
         let lines = self.lines(step);
-        let first = y - 8.0 * (lines.len() as f64 - 1.0) + 4.0 + if self.upright { 4.0 } else { 0.0 };
+        // A badge at the top of the bar pushes the text down.
+        let below = if self.upright && step.outcome.is_some() { 9.0 } else { 4.0 };
+        let first = y - LINE / 2.0 * (lines.len() as f64 - 1.0) + below;
         let class = format!("bar {}", colour(step));
         html! {
             g {
                 title { (step.at_ms) " ms after the first connect" }
                 (self.rect(&class, (start, middle - half), (end, middle + half)))
                 @for (line, text) in lines.iter().enumerate() {
-                    text.on.middle.strong[line == 0] x=(at(x)) y=(at(first + 16.0 * line as f64)) {
+                    text.on.middle.strong[line == 0] x=(at(x)) y=(at(first + LINE * line as f64)) {
                         (fitted(text, SMALL, room))
                     }
                 }
@@ -243,9 +256,11 @@ impl Layout {
 
     /// What is said in a bar.
     fn lines(self, step: &Step) -> Vec<String> {
-        let (session, counter) = (format!("session {}", step.session), format!("counter {}", step.counter));
+        let (session, counter) =
+            (format!("session {}", step.session), format!("counter {}", step.counter));
         let outcome = match step.outcome {
-            None => vec!["connected"],
+            None if self.upright => vec!["begins"],
+            None => vec!["its session begins"],
             Some(Outcome::Kept) if self.upright => vec!["kept"],
             Some(Outcome::Kept) => vec!["state kept"],
             Some(Outcome::Recovered) if self.upright => vec!["recovered"],
@@ -272,12 +287,9 @@ impl Layout {
         let step = &lane.steps[index];
         let changed = index > 0 && lane.steps[index - 1].address != step.address;
         let (start, end) = self.bar(index);
-        let (x, y) = if self.upright {
-            (0.0, f64::midpoint(start, end) - 4.0)
-        } else {
-            (start, 17.0)
-        };
-        let room = if self.upright { self.head - 8.0 } else { self.step - 8.0 };
+        let (x, y) =
+            if self.upright { (0.0, f64::midpoint(start, end) - 4.0) } else { (start, 17.0) };
+        let room = if self.upright { self.head - 4.0 } else { self.step - 8.0 };
         html! {
             text.event x=(at(x)) y=(at(y)) { (fitted(&step.event, EVENT, room)) }
             text.address.changed[changed] x=(at(x)) y=(at(y + 17.0)) {
@@ -354,7 +366,7 @@ mod tests {
         let root = document.root_element();
         assert_eq!(root.tag_name().namespace(), Some("http://www.w3.org/2000/svg"));
         let texts: Vec<&str> = root.descendants().filter_map(|one| one.text()).collect();
-        assert!(texts.contains(&headline(lane).as_str()), "{texts:?}");
+        assert!(texts.join(" ").contains(&headline(lane)), "{texts:?}");
         assert!(texts.iter().any(|text| text.contains("(prefers-color-scheme: dark)")));
     }
 
@@ -362,7 +374,7 @@ mod tests {
     fn the_colour_changes_where_the_session_dies() {
         let results = sample::results();
         let lane = telling(&results).unwrap();
-        for layout in [across(lane, 1000.0), down(lane)] {
+        for layout in [across(lane, SCREEN, 64.0), down(lane)] {
             let text = format!("<svg>{}</svg>", layout.draw(lane).into_string());
             let document = roxmltree::Document::parse(&text).unwrap();
             let bars = document.descendants().filter_map(|one| one.attribute("class"));
@@ -377,14 +389,16 @@ mod tests {
     fn nothing_is_drawn_outside_of_the_drawing() {
         let results = sample::results();
         for lane in &results.lanes {
-            for layout in [across(lane, 1000.0), down(lane)] {
+            for layout in [across(lane, SCREEN, 64.0), down(lane)] {
                 let (width, height) = layout.size(lane);
                 assert!(!layout.upright || width <= PHONE, "{width}");
                 let text = format!("<svg>{}</svg>", layout.draw(lane).into_string());
                 let document = roxmltree::Document::parse(&text).unwrap();
                 for one in document.descendants().filter(roxmltree::Node::is_element) {
-                    let number = |name| one.attribute(name).map_or(0.0, |it| it.parse().unwrap_or(0.0));
-                    let (right, bottom) = (number("x") + number("width"), number("y") + number("height"));
+                    let number =
+                        |name| one.attribute(name).map_or(0.0, |it| it.parse().unwrap_or(0.0));
+                    let (right, bottom) =
+                        (number("x") + number("width"), number("y") + number("height"));
                     assert!(right <= width + 0.1 && bottom <= height + 0.1, "{one:?}");
                 }
             }

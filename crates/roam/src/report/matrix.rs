@@ -6,10 +6,14 @@
 use maud::{Markup, html};
 
 use super::outcomes::{self, count, look, percent, total};
-use crate::results::{Cell, Expected, Outcome, Results, Story};
+use crate::results::{Cell, Expected, Outcome, Remedy, Results, Story};
 
 /// All of it.
 pub(super) fn matrix(results: &Results) -> Markup {
+    let tried = |remedy: &&Remedy| results.matrix.iter().any(|cell| cell.remedy == remedy.name);
+    let remedies: Vec<&Remedy> = results.remedies.iter().filter(tried).collect();
+    let told = |story: &&Story| results.matrix.iter().any(|cell| cell.story == story.name);
+    let stories: Vec<&Story> = results.stories.iter().filter(told).collect();
     html! {
         (outcomes::legend())
         table.heat.across {
@@ -17,17 +21,13 @@ pub(super) fn matrix(results: &Results) -> Markup {
                 tr {
                     th scope="col" { "what happened" }
                     th scope="col" {}
-                    @for remedy in &results.remedies { th scope="col" { (remedy.title) } }
+                    @for remedy in &remedies { th scope="col" { (remedy.title) } }
                 }
             }
-            @for story in &results.stories {
-                (rows(results, story))
-            }
+            @for story in &stories { (rows(results, &remedies, story)) }
         }
         div.heat.down {
-            @for story in &results.stories {
-                (list(results, story))
-            }
+            @for story in &stories { (list(results, &remedies, story)) }
         }
         p.note {
             "Per cent of the reconnects in a cell; point at one for its counts and for what was expected."
@@ -36,7 +36,7 @@ pub(super) fn matrix(results: &Results) -> Markup {
 }
 
 /// A story in the table: a row for each library.
-fn rows(results: &Results, story: &Story) -> Markup {
+fn rows(results: &Results, remedies: &[&Remedy], story: &Story) -> Markup {
     let clients = clients(results, story);
     html! {
         tbody {
@@ -48,7 +48,7 @@ fn rows(results: &Results, story: &Story) -> Markup {
                         }
                     }
                     th.client scope="row" { (client) }
-                    @for remedy in &results.remedies {
+                    @for remedy in remedies {
                         td { @if let Some(cell) = cell(results, story, &remedy.name, client) { (tile(cell)) } }
                     }
                 }
@@ -58,23 +58,21 @@ fn rows(results: &Results, story: &Story) -> Markup {
 }
 
 /// A story on a phone: a row for each remedy.
-fn list(results: &Results, story: &Story) -> Markup {
+fn list(results: &Results, remedies: &[&Remedy], story: &Story) -> Markup {
     let clients = clients(results, story);
     html! {
-        @if !clients.is_empty() {
-            table {
-                caption { (story.title) small { (story.changes) } }
-                thead {
-                    tr { th scope="col" {} @for client in &clients { th scope="col" { (client) } } }
-                }
-                @for remedy in &results.remedies {
-                    @let tiles = clients.iter().map(|client| cell(results, story, &remedy.name, client));
-                    @let tiles: Vec<Option<&Cell>> = tiles.collect();
-                    @if tiles.iter().any(Option::is_some) {
-                        tr {
-                            th scope="row" { (remedy.title) }
-                            @for one in tiles { td { @if let Some(cell) = one { (tile(cell)) } } }
-                        }
+        table {
+            caption { (story.title) small { (story.changes) } }
+            thead {
+                tr { th scope="col" {} @for client in &clients { th scope="col" { (client) } } }
+            }
+            @for remedy in remedies {
+                @let tiles = clients.iter().map(|client| cell(results, story, &remedy.name, client));
+                @let tiles: Vec<Option<&Cell>> = tiles.collect();
+                @if tiles.iter().any(Option::is_some) {
+                    tr {
+                        th scope="row" { (remedy.title) }
+                        @for one in tiles { td { @if let Some(cell) = one { (tile(cell)) } } }
                     }
                 }
             }
@@ -101,7 +99,8 @@ fn cell<'a>(results: &'a Results, story: &Story, remedy: &str, client: &str) -> 
 /// A cell: a stripe of each outcome, as long as its share, and the shares in figures.
 fn tile(cell: &Cell) -> Markup {
     let all = total(cell.tally);
-    let parts = outcomes::ALL.into_iter().map(|outcome| (look(outcome), count(cell.tally, outcome)));
+    let parts =
+        outcomes::ALL.into_iter().map(|outcome| (look(outcome), count(cell.tally, outcome)));
     let parts: Vec<_> = parts.filter(|(_, count)| *count > 0).collect();
     html! {
         div.tile.off[!cell.as_expected] title=(told(cell)) {
@@ -148,6 +147,17 @@ mod tests {
             let times = results.matrix.iter().filter(|one| told(one) == told(cell)).count();
             assert_eq!(text.matches(&format!("title=\"{title}\"")).count(), 2 * times, "{title}");
         }
+    }
+
+    #[test]
+    fn what_has_no_cell_has_no_row_and_no_column() {
+        let results = sample::results();
+        let story = results.stories.iter().find(|story| story.name == "office").unwrap();
+        let mut fewer = results.clone();
+        fewer.matrix.retain(|cell| cell.remedy != "token");
+        let text = matrix(&fewer).into_string();
+        assert!(!text.contains(&story.title) && !text.contains("Resume token"));
+        assert!(matrix(&results).into_string().contains("Resume token"));
     }
 
     #[test]

@@ -34,12 +34,9 @@ pub(super) fn look(outcome: Outcome) -> Look {
             word: "recovered",
             words: "other server, state recovered",
         },
-        Outcome::Lost => Look {
-            class: "lost",
-            sign: "×",
-            word: "lost",
-            words: "state lost, and nobody says so",
-        },
+        Outcome::Lost => {
+            Look { class: "lost", sign: "×", word: "lost", words: "state lost, nobody says so" }
+        }
         Outcome::Refused => {
             Look { class: "refused", sign: "!", word: "refused", words: "an error that is seen" }
         }

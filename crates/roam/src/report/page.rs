@@ -11,8 +11,9 @@ const STYLE: &str = include_str!("page.css");
 /// All of it. What a run does not have is left out, heading and all.
 pub(super) fn page(results: &Results) -> Markup {
     let telling = lanes::telling(results);
-    let title = telling.map_or("Sessions and addresses".into(), lanes::headline);
-    let others = results.lanes.iter().filter(|lane| !telling.is_some_and(|it| std::ptr::eq(it, *lane)));
+    let title = telling.map_or_else(|| "Sessions and addresses".into(), lanes::headline);
+    let others =
+        results.lanes.iter().filter(|lane| !telling.is_some_and(|it| std::ptr::eq(it, *lane)));
     let others: Vec<&Lane> = others.collect();
     html! {
         (DOCTYPE)
@@ -30,7 +31,7 @@ pub(super) fn page(results: &Results) -> Markup {
                         @if let Some(lane) = telling { (opening(lane)) }
                         (state(results))
                     }
-                    (section("The same client, helped", !others.is_empty(), || html! {
+                    (section("The same client under other remedies", !others.is_empty(), || html! {
                         div.lanes { @for lane in others { (other(results, lane)) } }
                     }))
                     (section("Every event under every remedy", !results.matrix.is_empty(),
@@ -55,13 +56,13 @@ fn section(title: &str, there: bool, content: impl FnOnce() -> Markup) -> Markup
 fn opening(lane: &Lane) -> Markup {
     html! {
         p.lead { (lane.title) }
-        (lanes::lane(lane, 1080.0))
+        (lanes::lane(lane, 66.0))
         p.legend {
             span { span.chip.kept {} "its session lives" }
             span { span.chip.lost {} "it has begun anew, and does not know" }
             span { svg.drawing.key viewBox="0 0 26 8" width="26" height="8" aria-hidden="true" {
                 line.left-behind.kept x1="2" y1="4" x2="25" y2="4" {}
-            } "what the first server still keeps" }
+            } "left behind in a server's memory" }
         }
     }
 }
@@ -75,7 +76,7 @@ fn other(results: &Results, lane: &Lane) -> Markup {
                 b { (remedy.map_or(lane.remedy.as_str(), |remedy| &remedy.title)) }
                 small { (lane.title) }
             }
-            (lanes::lane(lane, 1080.0))
+            (lanes::lane(lane, 48.0))
         }
     }
 }
@@ -119,7 +120,7 @@ mod tests {
     use crate::report::sample;
 
     const TITLES: [&str; 6] = [
-        "The same client, helped",
+        "The same client under other remedies",
         "Every event under every remedy",
         "Loss against the number of servers",
         "How even the load is",
@@ -159,7 +160,8 @@ mod tests {
         let text = page(&sample::results()).into_string();
         // The name of the vector graphics' namespace is no address that anybody asks.
         let text = text.replace("http://www.w3.org/2000/svg", "");
-        for word in ["http:", "https:", "//", "<script", "<link", "<img", "@import", "url(", "src="] {
+        for word in ["http:", "https:", "//", "<script", "<link", "<img", "@import", "url(", "src="]
+        {
             assert!(!text.contains(word), "{word}");
         }
     }

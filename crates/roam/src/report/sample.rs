@@ -1,8 +1,8 @@
 //! Results for tests: figures that a run could have, in every part, and none that one had.
 
 use crate::results::{
-    Cell, Cost, Expected, Lane, Outcome, Point, Program, Remedy, Results, Skew, Skipped, Step, Story,
-    Tally,
+    Cell, Cost, Expected, Lane, Outcome, Point, Program, Remedy, Results, Skew, Skipped, Step,
+    Story, Tally,
 };
 
 const STORIES: [(&str, &str, &str); 9] = [
@@ -214,8 +214,4 @@ fn lanes() -> Vec<Lane> {
             Outcome::Recovered,
         ),
     ]
-}
-#[test]
-fn temporary() {
-    crate::report::write(&results(), std::path::Path::new("/tmp/roampage-out")).unwrap();
 }

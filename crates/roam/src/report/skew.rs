@@ -8,8 +8,11 @@ use crate::results::{Results, Skew};
 
 const WIDTH: f64 = 330.0;
 const LEFT: f64 = 62.0;
-const RIGHT: f64 = 84.0;
+const RIGHT: f64 = 96.0;
 const ROW: f64 = 24.0;
+
+/// So many times an even share are heavy; less may be chance.
+const HEAVY: f64 = 1.25;
 
 /// A drawing for each balancer, by story.
 pub(super) fn skew(results: &Results) -> Markup {
@@ -28,7 +31,7 @@ pub(super) fn skew(results: &Results) -> Markup {
                 @for one in results.skew.iter().filter(|one| one.story == name) { (bars(one)) }
             }
         }
-        p.note { "The line is an even share. A server with more than that is drawn hatched." }
+        p.note { "The line is an even share. A server with a quarter more than that, or worse, is drawn hatched." }
     }
 }
 
@@ -47,13 +50,12 @@ fn bars(skew: &Skew) -> Markup {
                 @for (index, sessions) in skew.sessions_by_server.iter().enumerate() {
                     @let y = ROW * index as f64 + 4.0;
                     @let end = LEFT + long(f64::from(*sessions));
-                    // A tenth more than its share is what chance brings about.
-                    @let heavy = f64::from(*sessions) > 1.1 * fair;
+                    @let heavy = f64::from(*sessions) > HEAVY * fair;
                     text.name x="0" y=(at(y + 14.0)) { "server " (index + 1) }
                     rect.share.heavy[heavy] x=(at(LEFT)) y=(at(y + 2.0)) width=(at(end - LEFT))
                         height=(at(ROW - 6.0)) {}
                     @if heavy { (hatching(LEFT, end, y + 2.0)) }
-                    text x=(at(end + 6.0)) y=(at(y + 14.0)) {
+                    text x=(at(WIDTH - RIGHT + 8.0)) y=(at(y + 14.0)) {
                         (sessions) " (" (percent(*sessions, all)) " %)"
                     }
                 }
@@ -87,7 +89,8 @@ mod tests {
         let end = text.find("</svg>").unwrap() + 6;
         let document = roxmltree::Document::parse(&text[start..end]).unwrap();
         let bars = document.descendants().filter(|one| one.has_tag_name("rect"));
-        let long: Vec<f64> = bars.map(|bar| bar.attribute("width").unwrap().parse().unwrap()).collect();
+        let long: Vec<f64> =
+            bars.map(|bar| bar.attribute("width").unwrap().parse().unwrap()).collect();
         assert_eq!(long[0], WIDTH - LEFT - RIGHT);
         assert!((long[0] / long[1] - 3.0).abs() < 0.01, "{long:?}");
         assert_eq!(long[2], 0.0);

@@ -19,9 +19,8 @@ pub(super) fn csv(results: &Results) -> io::Result<String> {
     for cell in &results.matrix {
         let servers = cell.servers.to_string();
         let head = ["matrix", &cell.story, &cell.remedy, &cell.client, &servers];
-        let mut line = |figure: &str, value: &str| {
-            lines.write_record(head.into_iter().chain([figure, value]))
-        };
+        let mut line =
+            |figure: &str, value: &str| lines.write_record(head.into_iter().chain([figure, value]));
         for outcome in outcomes::ALL {
             line(look(outcome).word, &outcomes::count(cell.tally, outcome).to_string())?;
         }
@@ -45,9 +44,15 @@ pub(super) fn csv(results: &Results) -> io::Result<String> {
         let servers = skew.sessions_by_server.len().to_string();
         for (server, sessions) in (1..).zip(&skew.sessions_by_server) {
             let (figure, value) = (format!("sessions of server {server}"), sessions.to_string());
-            lines.write_record(
-                ["skew", &skew.story, &skew.balancer, &skew.title, &servers, &figure, &value],
-            )?;
+            lines.write_record([
+                "skew",
+                &skew.story,
+                &skew.balancer,
+                &skew.title,
+                &servers,
+                &figure,
+                &value,
+            ])?;
         }
     }
     for cost in &results.costs {
@@ -91,7 +96,7 @@ mod tests {
         }
         let skew = &results.skew[0];
         let servers = skew.sessions_by_server.len().to_string();
-        let second = 
+        let second =
             ["skew", &skew.story, &skew.balancer, &skew.title, &servers, "sessions of server 2"];
         assert_eq!(value(second), skew.sessions_by_server[1].to_string());
         let cost = &results.costs[0];
