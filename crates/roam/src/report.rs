@@ -25,8 +25,8 @@ use crate::results::Results;
 /// What the page is made from, and can be made from again.
 const JSON: &str = "report.json";
 
-/// Writes the report into `folder`, which is made if need be: the page, the same as JSON and as CSV,
-/// and the life of one client as a picture. Gives the files, the page first.
+/// Writes the report into `folder`, which is made if need be: the page, the same as JSON and CSV, and
+/// the life of one client as a picture. Gives the files, the page first.
 ///
 /// # Errors
 /// A file that cannot be written, with its name.
@@ -51,7 +51,7 @@ pub(crate) fn write(results: &Results, folder: &Path) -> io::Result<Vec<PathBuf>
     files.into_iter().map(write).collect()
 }
 
-/// Writes the report anew from the JSON that is in `folder`: the page of an old run in its new form.
+/// Writes the report anew from the JSON in `folder`: the page of an old run in its new form.
 ///
 /// # Errors
 /// JSON that is missing or no report, with its place and what to do; else as [`write`].

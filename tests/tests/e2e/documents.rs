@@ -22,8 +22,8 @@ fn haproxy_takes(configuration: &str) {
     assert!(!said.contains("warning"), "{configuration}\n{said}");
 }
 
-/// Goal: what the page on layer 7 gives HAProxy to read, HAProxy takes without a warning. Method: the
-/// cookie's file as it stands, and again with the frontend for proxies behind ringbolt in its place.
+/// Goal: HAProxy takes what the page on layer 7 has for it without a warning. Method: the cookie's
+/// file as it stands, and again with the frontend for proxies behind ringbolt in its place.
 #[test]
 fn haproxy_takes_the_page_on_layer_7() {
     need!(Haproxy);
@@ -36,8 +36,8 @@ fn haproxy_takes_the_page_on_layer_7() {
     haproxy_takes(&format!("{before}{behind}\n{backend}"));
 }
 
-/// Goal: what the page gives ringbolt to read is valid. Method: `check`, with a listener and a server
-/// around the lines that are a part of a pool.
+/// Goal: what the page has for ringbolt is valid. Method: `check`, with a listener and a server around
+/// the lines that are a part of a pool.
 #[test]
 fn check_passes_the_page_on_layer_7() {
     need!(Binary);

@@ -14,7 +14,7 @@ use super::{lanes, page, sample};
 /// Holds the page in a frame and writes down what is wrong with it.
 const FRAME: &str = include_str!("browser.html");
 
-/// What the browser finds wrong with a page at these widths, a line each; nothing without a browser.
+/// What the browser finds wrong with a page at these widths, a line each; `None` without one.
 fn faults(page: Markup, widths: &[u32]) -> Option<Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
     let page = page.into_string().replace('&', "&amp;").replace('"', "&quot;");
@@ -76,7 +76,10 @@ fn the_picture_has_room_for_what_it_says() {
 #[test]
 fn every_fault_is_found() {
     let page = html! {
-        style { "body { margin: 0 } text, p { font: 12px monospace } .wide { width: 50px; white-space: nowrap }" }
+        style {
+            "body { margin: 0 } text, p { font: 12px monospace } "
+            ".wide { width: 50px; white-space: nowrap }"
+        }
         div style="width: 500px" { "x" }
         p.wide { "much wider than its place" }
         svg viewBox="0 0 100 100" width="100" height="100" {

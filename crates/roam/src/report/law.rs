@@ -22,8 +22,9 @@ pub(super) fn law(results: &Results) -> Markup {
     let balancers = balancers(results);
     html! {
         p {
-            "A client whose key has changed is a fresh draw among the servers. It meets another one than "
-            "before with the probability (N-1)/N, whoever computes the mapping: more servers, more loss."
+            "A client whose key has changed is a fresh draw among the servers. It meets another one "
+            "than before with the probability (N-1)/N, whoever computes the mapping: more servers, "
+            "more loss."
         }
         div.law {
             figure {
@@ -64,8 +65,8 @@ fn plot(results: &Results, balancers: &[&str], class: &str, width: f64) -> Marku
     let steps = (0..=20 * u32::from(most - 1)).map(|step| 1.0 + f64::from(step) / 20.0);
     let curve: Vec<String> = steps.map(place).collect();
     html! {
-        svg.drawing.(class) viewBox={ "0 0 " (at(width)) " " (at(HEIGHT)) } width=(at(width)) role="img"
-            aria-label="The share of lost sessions against the number of servers; the figures are in the table" {
+        svg.drawing.(class) viewBox={ "0 0 " (at(width)) " " (at(HEIGHT)) } width=(at(width))
+            role="img" aria-label="Lost sessions against servers; the figures are in the table" {
             @for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
                 line.grid x1=(at(LEFT)) x2=(at(right)) y1=(at(y(share))) y2=(at(y(share))) {}
                 text.end x=(at(LEFT - 6.0)) y=(at(y(share) + 4.0)) { (100.0 * share) " %" }
@@ -111,7 +112,9 @@ fn mark(index: usize, (x, y): (f64, f64)) -> Markup {
 
 /// A drawing beside a name in the legend.
 fn key(content: Markup) -> Markup {
-    html! { svg.drawing.key viewBox="0 0 22 16" width="22" height="16" aria-hidden="true" { (content) } }
+    html! {
+        svg.drawing.key viewBox="0 0 22 16" width="22" height="16" aria-hidden="true" { (content) }
+    }
 }
 
 fn figures(results: &Results) -> Markup {
@@ -131,7 +134,10 @@ fn figures(results: &Results) -> Markup {
                     td { (point.lost) " of " (point.reconnects) }
                     td { (format!("{:.1} %", 100.0 * share(point))) }
                     td { (format!("{:.1} %", 100.0 * point.expected)) }
-                    td { (format!("{:.2}", point.p_value)) @if point.p_value < OFF { b { " ≠ off" } } }
+                    td {
+                        (format!("{:.2}", point.p_value))
+                        @if point.p_value < OFF { b { " ≠ off" } }
+                    }
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The heat map: what became of the sessions of each story under each remedy.
 //!
-//! Twice, of which one is shown: a table where there is room for a column a remedy, and on a phone a
-//! list for each story.
+//! It is there twice, and one of them is shown: a table where there is room for a column a remedy,
+//! and on a phone a list for each story.
 
 use maud::{Markup, html};
 
@@ -30,7 +30,8 @@ pub(super) fn matrix(results: &Results) -> Markup {
             @for story in &stories { (list(results, &remedies, story)) }
         }
         p.note {
-            "Per cent of the reconnects in a cell; point at one for its counts and for what was expected."
+            "Per cent of the reconnects in a cell; point at one for its counts and for what was "
+            "expected."
         }
     }
 }
@@ -49,7 +50,8 @@ fn rows(results: &Results, remedies: &[&Remedy], story: &Story) -> Markup {
                     }
                     th.client scope="row" { (client) }
                     @for remedy in remedies {
-                        td { @if let Some(cell) = cell(results, story, &remedy.name, client) { (tile(cell)) } }
+                        @let cell = cell(results, story, &remedy.name, client);
+                        td { @if let Some(cell) = cell { (tile(cell)) } }
                     }
                 }
             }
@@ -67,8 +69,8 @@ fn list(results: &Results, remedies: &[&Remedy], story: &Story) -> Markup {
                 tr { th scope="col" {} @for client in &clients { th scope="col" { (client) } } }
             }
             @for remedy in remedies {
-                @let tiles = clients.iter().map(|client| cell(results, story, &remedy.name, client));
-                @let tiles: Vec<Option<&Cell>> = tiles.collect();
+                @let tile_of = |client: &&str| cell(results, story, &remedy.name, client);
+                @let tiles: Vec<Option<&Cell>> = clients.iter().map(tile_of).collect();
                 @if tiles.iter().any(Option::is_some) {
                     tr {
                         th scope="row" { (remedy.title) }

@@ -10,27 +10,28 @@ pub(super) fn method(results: &Results) -> Markup {
     html! {
         ul {
             li {
-                "Clients and servers are real: Socket.IO, " code { "ws" } " for Node and " code { "websockets" }
-                " for Python. A server keeps a counter for each session in its memory and answers with its "
-                "own name and that counter. The client compares both with what it had before."
+                "Clients and servers are real: Socket.IO, " code { "ws" } " for Node and "
+                code { "websockets" } " for Python. A server keeps a counter for each session in "
+                "its memory and answers with its own name and that counter. The client compares "
+                "both with what it had before."
             }
             li {
                 "A reconnect ends in one of four ways: same server, state kept; other server, state "
-                "recovered; state lost and no error; an error that the client sees. They are never added up: "
-                "an error can be handled, a silent loss cannot."
+                "recovered; state lost and no error; an error that the client sees. They are never "
+                "added up: an error can be handled, a silent loss cannot."
             }
             li {
-                "Addresses are drawn at random from the seed, since a balancer that takes a remainder of the "
-                "address would otherwise look better or worse than it is."
+                "Addresses are drawn at random from the seed, since a balancer that takes a "
+                "remainder of the address would otherwise look better or worse than it is."
             }
             li {
-                "What a cell must show was stated before the run. Where it is a draw, it is tested with the "
-                "binomial distribution, two-sided, at 1e-6; everywhere else a single reconnect that ends "
-                "otherwise is a fault."
+                "What a cell must show was stated before the run. Where it is a draw, it is tested "
+                "with the binomial distribution, two-sided, at 1e-6; everywhere else a single "
+                "reconnect that ends otherwise is a fault."
             }
             li {
-                "Everything runs on one machine, over loopback. Outcomes do not depend on that; times do: "
-                "compare them with each other, and measure yours where you are."
+                "Everything runs on one machine, over loopback. Outcomes do not depend on that; "
+                "times do: compare them with each other, and measure yours where you are."
             }
         }
         @if !results.stories.is_empty() {

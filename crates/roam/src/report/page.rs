@@ -100,16 +100,19 @@ fn state(results: &Results) -> Markup {
                 b { "Not all of it is as stated before the run." }
                 ul {
                     @for cell in off {
-                        li { b { (cell.story) ", " (cell.remedy) ", " (cell.client) } ": " (told(cell)) }
+                        li {
+                            b { (cell.story) ", " (cell.remedy) ", " (cell.client) } ": "
+                            (told(cell))
+                        }
                     }
                 }
             }
         }
-        @let reconnects: u32 = results.matrix.iter().map(|cell| outcomes::total(cell.tally)).sum();
-        @let reconnects = reconnects + results.law.iter().map(|point| point.reconnects).sum::<u32>();
+        @let cells: u32 = results.matrix.iter().map(|cell| outcomes::total(cell.tally)).sum();
+        @let points: u32 = results.law.iter().map(|point| point.reconnects).sum();
         p.note {
             "Measured " (results.made) " UTC with real clients, servers and balancers: "
-            (reconnects) " reconnects, seed " (results.seed) "."
+            (cells + points) " reconnects, seed " (results.seed) "."
         }
     }
 }

@@ -31,7 +31,10 @@ pub(super) fn skew(results: &Results) -> Markup {
                 @for one in results.skew.iter().filter(|one| one.story == name) { (bars(one)) }
             }
         }
-        p.note { "The line is an even share. A server with a quarter more than that, or worse, is drawn hatched." }
+        p.note {
+            "The line is an even share. A server with a quarter more than that, or worse, is "
+            "hatched."
+        }
     }
 }
 
@@ -59,7 +62,8 @@ fn bars(skew: &Skew) -> Markup {
                         (sessions) " (" (percent(*sessions, all)) " %)"
                     }
                 }
-                line.fair x1=(at(LEFT + long(fair))) x2=(at(LEFT + long(fair))) y1="0" y2=(at(height)) {}
+                @let fair = at(LEFT + long(fair));
+                line.fair x1=(fair) x2=(fair) y1="0" y2=(at(height)) {}
             }
         }
     }

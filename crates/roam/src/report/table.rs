@@ -8,8 +8,8 @@ use crate::results::Results;
 const HEAD: [&str; 7] = ["part", "story", "subject", "client", "servers", "figure", "value"];
 
 /// The lines, the first of which names the columns. `subject` is a remedy in the parts `matrix` and
-/// `costs`, and a balancer in `law` and `skew`; `client` is a library in `matrix`, and who the clients
-/// were in `skew`.
+/// `costs`, and a balancer in `law` and `skew`; `client` is a library in `matrix`, and who the
+/// clients were in `skew`.
 ///
 /// # Errors
 /// None that is known of.
