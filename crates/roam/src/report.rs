@@ -41,7 +41,7 @@ pub(crate) fn write(results: &Results, folder: &Path) -> io::Result<Vec<PathBuf>
         ("report.csv", table::csv(results)?),
     ];
     if let Some(lane) = lanes::telling(results) {
-        files.push(("one-client.svg", lanes::picture(lane).into_string()));
+        files.push(("one-client.svg", lanes::picture(results, lane).into_string()));
     }
     let write = |(name, text): (&str, String)| {
         let place = folder.join(name);

@@ -182,6 +182,10 @@ pub(crate) struct Skew {
     pub(crate) title: String,
     /// Sessions of each server, in the order of the configuration.
     pub(crate) sessions_by_server: Vec<u32>,
+    /// What was to be expected, in a sentence.
+    pub(crate) expected: String,
+    /// Whether it is so.
+    pub(crate) as_expected: bool,
 }
 
 /// What a remedy costs, measured with the `websockets` servers, for which all are there.

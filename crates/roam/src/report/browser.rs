@@ -67,7 +67,7 @@ fn the_page_fits_a_desk_and_a_phone() {
 #[test]
 fn the_picture_has_room_for_what_it_says() {
     let results = sample::results();
-    let pictures = results.lanes.iter().map(lanes::picture);
+    let pictures = results.lanes.iter().map(|lane| lanes::picture(&results, lane));
     let page = html! { style { "body { margin: 0 }" } @for picture in pictures { (picture) } };
     let Some(faults) = faults(page, &[850]) else { return };
     assert!(faults.is_empty(), "{}", faults.join("\n"));

@@ -43,6 +43,16 @@ pub(super) fn headline(lane: &Lane) -> String {
     format!("{came}, {met}, and its session was gone. Nobody told it.")
 }
 
+/// What stands before the servers, and how it works.
+pub(super) fn setting(results: &Results, lane: &Lane) -> String {
+    match results.remedies.iter().find(|remedy| remedy.name == lane.remedy) {
+        Some(remedy) => {
+            format!("{} servers behind {}. {}", lane.servers, remedy.balancer, remedy.how)
+        }
+        None => format!("{} servers", lane.servers),
+    }
+}
+
 /// The lane for a page: once for wide screens, where a server's lane has this height, and once for
 /// phones. One of them is shown.
 pub(super) fn lane(lane: &Lane, height: f64) -> Markup {
@@ -57,7 +67,7 @@ pub(super) fn lane(lane: &Lane, height: f64) -> Markup {
 }
 
 /// The lane as a picture that stands by itself, in light and dark, with its headline.
-pub(super) fn picture(lane: &Lane) -> Markup {
+pub(super) fn picture(results: &Results, lane: &Lane) -> Markup {
     const MARGIN: f64 = 20.0;
     const HEADLINE: f64 = 18.0;
     let layout = Layout::across(lane, PICTURE - 2.0 * MARGIN, 64.0);
@@ -73,7 +83,7 @@ pub(super) fn picture(lane: &Lane) -> Markup {
                 text.headline x=(at(MARGIN)) y=(at(MARGIN + 16.0 + 24.0 * line as f64)) { (text) }
             }
             text x=(at(MARGIN)) y=(at(below + 14.0)) {
-                (fitted(&lane.title, SMALL, PICTURE - 2.0 * MARGIN))
+                (fitted(&setting(results, lane), SMALL, PICTURE - 2.0 * MARGIN))
             }
             g transform={ "translate(" (at(MARGIN)) " " (at(below + 34.0)) ")" } {
                 (layout.draw(lane))
@@ -122,7 +132,7 @@ mod tests {
     fn the_picture_is_a_document_of_its_own_in_both_themes() {
         let results = sample::results();
         let lane = telling(&results).unwrap();
-        let text = picture(lane).into_string();
+        let text = picture(&results, lane).into_string();
         let document = roxmltree::Document::parse(&text).unwrap();
         let root = document.root_element();
         assert_eq!(root.tag_name().namespace(), Some("http://www.w3.org/2000/svg"));

@@ -6,9 +6,6 @@ use maud::{Markup, html};
 use super::drawing::at;
 use crate::results::{Point, Results};
 
-/// Below this a point is off the curve.
-const OFF: f64 = 1e-6;
-
 const LEFT: f64 = 46.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 14.0;
@@ -83,7 +80,7 @@ fn plot(results: &Results, balancers: &[&str], class: &str, width: f64) -> Marku
                 // Marks stand side by side, or they would hide each other.
                 @let beside = 13.0 * (index as f64 - (balancers.len() as f64 - 1.0) / 2.0);
                 @let place = (x(f64::from(point.servers)) + beside, y(share(point)));
-                g.point.off[point.p_value < OFF] { title { (told(point)) } (mark(index, place)) }
+                g.point.off[!point.as_expected()] { title { (told(point)) } (mark(index, place)) }
             }
         }
     }
@@ -128,7 +125,7 @@ fn figures(results: &Results) -> Markup {
                 }
             }
             @for point in &results.law {
-                tr.off[point.p_value < OFF] {
+                tr.off[!point.as_expected()] {
                     td { (point.balancer) }
                     td { (point.servers) }
                     td { (point.lost) " of " (point.reconnects) }
@@ -136,7 +133,7 @@ fn figures(results: &Results) -> Markup {
                     td { (format!("{:.1} %", 100.0 * point.expected)) }
                     td {
                         (format!("{:.2}", point.p_value))
-                        @if point.p_value < OFF { b { " ≠ off" } }
+                        @if !point.as_expected() { b { " ≠ off" } }
                     }
                 }
             }

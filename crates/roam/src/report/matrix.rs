@@ -5,8 +5,8 @@
 
 use maud::{Markup, html};
 
-use super::outcomes::{self, count, look, percent, total};
-use crate::results::{Cell, Expected, Outcome, Remedy, Results, Story};
+use super::outcomes::{self, look, percent};
+use crate::results::{Cell, Expected, Remedy, Results, Story};
 
 /// All of it.
 pub(super) fn matrix(results: &Results) -> Markup {
@@ -30,8 +30,8 @@ pub(super) fn matrix(results: &Results) -> Markup {
             @for story in &stories { (list(results, &remedies, story)) }
         }
         p.note {
-            "Per cent of the reconnects in a cell; point at one for its counts and for what was "
-            "expected."
+            "Per cent of the reconnects in a cell; point at one for its counts and for what was stated "
+            "before the run."
         }
     }
 }
@@ -100,9 +100,8 @@ fn cell<'a>(results: &'a Results, story: &Story, remedy: &str, client: &str) -> 
 
 /// A cell: a stripe of each outcome, as long as its share, and the shares in figures.
 fn tile(cell: &Cell) -> Markup {
-    let all = total(cell.tally);
-    let parts =
-        outcomes::ALL.into_iter().map(|outcome| (look(outcome), count(cell.tally, outcome)));
+    let all = cell.tally.total();
+    let parts = outcomes::ALL.into_iter().map(|outcome| (look(outcome), cell.tally.of(outcome)));
     let parts: Vec<_> = parts.filter(|(_, count)| *count > 0).collect();
     html! {
         div.tile.off[!cell.as_expected] title=(told(cell)) {
@@ -115,24 +114,15 @@ fn tile(cell: &Cell) -> Markup {
     }
 }
 
-/// A cell in words: what was counted, and what was expected.
-pub(super) fn told(cell: &Cell) -> String {
-    let count = |outcome| match count(cell.tally, outcome) {
-        0 => None,
-        count => Some(format!("{count} {}", look(outcome).word)),
+/// A cell in words: what was counted, and what was stated before.
+fn told(cell: &Cell) -> String {
+    let Cell { servers, tally, expected, p_value, .. } = cell;
+    let why = match expected {
+        Expected::All { .. } => String::new(),
+        Expected::Draw { why, .. } => format!(", {why}"),
     };
-    let counted: Vec<String> = outcomes::ALL.into_iter().filter_map(count).collect();
-    let word = |outcome: &Outcome| look(*outcome).word;
-    let expected = match &cell.expected {
-        Expected::All { outcome } => format!("all {}", word(outcome)),
-        Expected::Draw { outcome, share, otherwise, why } => format!(
-            "{} with a probability of {share:.3} ({why}), else {}",
-            word(outcome),
-            word(otherwise)
-        ),
-    };
-    let chance = cell.p_value.map_or(String::new(), |value| format!("; p = {value:.2e}"));
-    format!("{} servers, {}; expected: {expected}{chance}", cell.servers, counted.join(", "))
+    let chance = p_value.map_or_else(String::new, |value| format!("; p = {value:.2}"));
+    format!("{servers} servers: {tally}; stated: {expected}{why}{chance}")
 }
 
 #[cfg(test)]

@@ -33,6 +33,12 @@ pub(super) fn method(results: &Results) -> Markup {
                 "Everything runs on one machine, over loopback. Outcomes do not depend on that; "
                 "times do: compare them with each other, and measure yours where you are."
             }
+            @if !results.lanes.is_empty() {
+                li {
+                    "The life at the head is that of the first client that the address would take to "
+                    "another server; one in N stays by chance. It is not drawn to scale in time."
+                }
+            }
         }
         @if !results.stories.is_empty() {
             h3 { "The stories" }

@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use crate::results::{Outcome, Tally};
+use crate::results::Outcome;
 
 /// The bad ones first: the order in which parts of a whole are drawn and named.
 pub(super) const ALL: [Outcome; 4] =
@@ -16,8 +16,6 @@ pub(super) struct Look {
     pub(super) class: &'static str,
     /// A sign for running text.
     pub(super) sign: &'static str,
-    /// A word.
-    pub(super) word: &'static str,
     /// What it means.
     pub(super) words: &'static str,
 }
@@ -25,47 +23,23 @@ pub(super) struct Look {
 /// How this one is shown.
 pub(super) fn look(outcome: Outcome) -> Look {
     match outcome {
-        Outcome::Kept => {
-            Look { class: "kept", sign: "●", word: "kept", words: "same server, state kept" }
+        Outcome::Kept => Look { class: "kept", sign: "●", words: "same server, state kept" },
+        Outcome::Recovered => {
+            Look { class: "recovered", sign: "◆", words: "other server, state recovered" }
         }
-        Outcome::Recovered => Look {
-            class: "recovered",
-            sign: "◆",
-            word: "recovered",
-            words: "other server, state recovered",
-        },
-        Outcome::Lost => {
-            Look { class: "lost", sign: "×", word: "lost", words: "state lost, nobody says so" }
-        }
-        Outcome::Refused => {
-            Look { class: "refused", sign: "!", word: "refused", words: "an error that is seen" }
-        }
+        Outcome::Lost => Look { class: "lost", sign: "×", words: "state lost, nobody says so" },
+        Outcome::Refused => Look { class: "refused", sign: "!", words: "an error that is seen" },
     }
-}
-
-/// How many reconnects ended so.
-pub(super) fn count(tally: Tally, outcome: Outcome) -> u32 {
-    match outcome {
-        Outcome::Kept => tally.kept,
-        Outcome::Recovered => tally.recovered,
-        Outcome::Lost => tally.lost,
-        Outcome::Refused => tally.refused,
-    }
-}
-
-/// How many reconnects there were.
-pub(super) fn total(tally: Tally) -> u32 {
-    ALL.into_iter().map(|outcome| count(tally, outcome)).sum()
 }
 
 /// What signs and colours mean.
 pub(super) fn legend() -> Markup {
     html! {
         p.legend {
-            @for outcome in ALL.into_iter().rev().map(look) {
+            @for (outcome, look) in ALL.into_iter().rev().map(|outcome| (outcome, look(outcome))) {
                 span {
-                    span.chip.(outcome.class) { (outcome.sign) }
-                    b { (outcome.word) } " " (outcome.words)
+                    span.chip.(look.class) { (look.sign) }
+                    b { (outcome) } " " (look.words)
                 }
             }
         }

@@ -2,9 +2,8 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::matrix::told;
-use super::{costs, drawing, lanes, law, matrix, method, outcomes, skew};
-use crate::results::{Cell, Lane, Results};
+use super::{costs, drawing, lanes, law, matrix, method, skew};
+use crate::results::{Lane, Results};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -28,7 +27,7 @@ pub(super) fn page(results: &Results) -> Markup {
                 main {
                     header {
                         h1 { (title) }
-                        @if let Some(lane) = telling { (opening(lane)) }
+                        @if let Some(lane) = telling { (opening(results, lane)) }
                         (state(results))
                     }
                     (section("The same client under other remedies", !others.is_empty(), || html! {
@@ -53,9 +52,9 @@ fn section(title: &str, there: bool, content: impl FnOnce() -> Markup) -> Markup
 }
 
 /// The life of one client, and what the drawing's signs mean.
-fn opening(lane: &Lane) -> Markup {
+fn opening(results: &Results, lane: &Lane) -> Markup {
     html! {
-        p.lead { (lane.title) }
+        p.lead { (lanes::setting(results, lane)) }
         (lanes::lane(lane, 66.0))
         p.legend {
             span { span.chip.kept {} "its session lives" }
@@ -69,13 +68,9 @@ fn opening(lane: &Lane) -> Markup {
 
 /// The same client under another remedy.
 fn other(results: &Results, lane: &Lane) -> Markup {
-    let remedy = results.remedies.iter().find(|remedy| remedy.name == lane.remedy);
     html! {
         figure {
-            figcaption {
-                b { (remedy.map_or(lane.remedy.as_str(), |remedy| &remedy.title)) }
-                small { (lane.title) }
-            }
+            figcaption { b { (lane.title) } small { (lanes::setting(results, lane)) } }
             (lanes::lane(lane, 48.0))
         }
     }
@@ -83,7 +78,7 @@ fn other(results: &Results, lane: &Lane) -> Markup {
 
 /// Whether the run is whole, and whether it found what was stated before.
 fn state(results: &Results) -> Markup {
-    let off: Vec<&Cell> = results.matrix.iter().filter(|cell| !cell.as_expected).collect();
+    let differences = results.differences();
     html! {
         @if !results.skipped.is_empty() {
             div.warning {
@@ -95,20 +90,13 @@ fn state(results: &Results) -> Markup {
                 }
             }
         }
-        @if !off.is_empty() {
+        @if !differences.is_empty() {
             div.warning {
                 b { "Not all of it is as stated before the run." }
-                ul {
-                    @for cell in off {
-                        li {
-                            b { (cell.story) ", " (cell.remedy) ", " (cell.client) } ": "
-                            (told(cell))
-                        }
-                    }
-                }
+                ul { @for one in differences { li { (one) } } }
             }
         }
-        @let cells: u32 = results.matrix.iter().map(|cell| outcomes::total(cell.tally)).sum();
+        @let cells: u32 = results.matrix.iter().map(|cell| cell.tally.total()).sum();
         @let points: u32 = results.law.iter().map(|point| point.reconnects).sum();
         p.note {
             "Measured " (results.made) " UTC with real clients, servers and balancers: "
@@ -210,7 +198,7 @@ mod tests {
         results.programs[0].version = evil.into();
         let text = page(&results).into_string();
         assert!(!text.contains("<script") && text.contains("&lt;script&gt;"));
-        let lane = lanes::picture(&results.lanes[0]).into_string();
+        let lane = lanes::picture(&results, &results.lanes[0]).into_string();
         assert!(!lane.contains("<script"));
         roxmltree::Document::parse(&lane).unwrap();
     }

@@ -156,6 +156,8 @@ fn skew() -> Vec<Skew> {
         balancer: balancer.into(),
         title: title.into(),
         sessions_by_server: sessions.into(),
+        expected: "what chance makes of it".into(),
+        as_expected: true,
     };
     vec![
         one("office", "ringbolt, /32", "500 behind one address, 500 elsewhere", [168, 660, 172]),

@@ -47,7 +47,11 @@ fn bars(skew: &Skew) -> Markup {
     let height = ROW * servers as f64 + 8.0;
     html! {
         figure {
-            figcaption { b { (skew.balancer) } small { (skew.title) } }
+            figcaption {
+                b { (skew.balancer) }
+                small { (skew.title) ". Stated: " (skew.expected) "." }
+                @if !skew.as_expected { b.off { "≠ not as stated" } }
+            }
             svg.drawing viewBox={ "0 0 " (at(WIDTH)) " " (at(height)) } width=(at(WIDTH)) role="img"
                 aria-label={ "Sessions of each server behind " (skew.balancer) } {
                 @for (index, sessions) in skew.sessions_by_server.iter().enumerate() {
@@ -92,9 +96,9 @@ mod tests {
         let start = text.find("<svg").unwrap();
         let end = text.find("</svg>").unwrap() + 6;
         let document = roxmltree::Document::parse(&text[start..end]).unwrap();
-        let bars = document.descendants().filter(|one| one.has_tag_name("rect"));
+        let drawn = document.descendants().filter(|one| one.has_tag_name("rect"));
         let long: Vec<f64> =
-            bars.map(|bar| bar.attribute("width").unwrap().parse().unwrap()).collect();
+            drawn.map(|bar| bar.attribute("width").unwrap().parse().unwrap()).collect();
         assert_eq!(long[0], WIDTH - LEFT - RIGHT);
         assert!((long[0] / long[1] - 3.0).abs() < 0.01, "{long:?}");
         assert_eq!(long[2], 0.0);
@@ -102,5 +106,8 @@ mod tests {
             assert!(text.contains(words), "{words}");
         }
         assert_eq!(text.matches("hatching").count(), 1);
+        assert!(!text.contains('≠'));
+        skew.as_expected = false;
+        assert!(bars(&skew).into_string().contains('≠'));
     }
 }

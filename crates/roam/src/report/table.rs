@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::outcomes::{self, look};
+use super::outcomes;
 use crate::results::Results;
 
 const HEAD: [&str; 7] = ["part", "story", "subject", "client", "servers", "figure", "value"];
@@ -22,7 +22,7 @@ pub(super) fn csv(results: &Results) -> io::Result<String> {
         let mut line =
             |figure: &str, value: &str| lines.write_record(head.into_iter().chain([figure, value]));
         for outcome in outcomes::ALL {
-            line(look(outcome).word, &outcomes::count(cell.tally, outcome).to_string())?;
+            line(&outcome.to_string(), &cell.tally.of(outcome).to_string())?;
         }
         if let Some(value) = cell.p_value {
             line("p_value", &value.to_string())?;
