@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nix::sys::signal::{SigSet, Signal};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A temporary folder. Dropping it removes it.
 #[derive(Debug)]
@@ -18,17 +18,21 @@ impl Folder {
     pub(crate) fn new() -> Result<Self> {
         let path = std::env::temp_dir().join(format!("ringbolt-roam-{}", std::process::id()));
         fs::create_dir(&path).with_context(|| path.display().to_string())?;
-        let mut signals = SigSet::empty();
-        signals.extend([Signal::SIGINT, Signal::SIGTERM]);
-        // Threads that are started from now on block them too, so that only the one below gets them.
-        signals.thread_block()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let doomed = path.clone();
+        // Handlers, not a mask: programs that are started would inherit a mask.
+        let mut interrupt = runtime.block_on(async { signal(SignalKind::interrupt()) })?;
+        let mut terminate = runtime.block_on(async { signal(SignalKind::terminate()) })?;
         std::thread::spawn(move || {
-            if let Ok(signal) = signals.wait() {
-                // There is nobody left to tell.
-                let _ = fs::remove_dir_all(doomed);
-                std::process::exit(128 + signal as i32);
-            }
+            let number = runtime.block_on(async {
+                tokio::select! {
+                    _ = interrupt.recv() => SignalKind::interrupt(),
+                    _ = terminate.recv() => SignalKind::terminate(),
+                }
+            });
+            // There is nobody left to tell.
+            let _ = fs::remove_dir_all(doomed);
+            std::process::exit(128 + number.as_raw_value());
         });
         Ok(Self(path))
     }
