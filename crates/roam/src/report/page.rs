@@ -30,7 +30,7 @@ pub(super) fn page(results: &Results) -> Markup {
                         @if let Some(lane) = telling { (opening(results, lane)) }
                         (state(results))
                     }
-                    (section("The same client under other remedies", !others.is_empty(), || html! {
+                    (section("The same journey under other remedies", !others.is_empty(), || html! {
                         div.lanes { @for lane in others { (other(results, lane)) } }
                     }))
                     (section("Every event under every remedy", !results.matrix.is_empty(),
@@ -66,7 +66,7 @@ fn opening(results: &Results, lane: &Lane) -> Markup {
     }
 }
 
-/// The same client under another remedy.
+/// The same journey under another remedy.
 fn other(results: &Results, lane: &Lane) -> Markup {
     html! {
         figure {
@@ -100,7 +100,8 @@ fn state(results: &Results) -> Markup {
         @let points: u32 = results.law.iter().map(|point| point.reconnects).sum();
         p.note {
             "Measured " (results.made) " UTC with real clients, servers and balancers: "
-            (cells + points) " reconnects, seed " (results.seed) "."
+            @if cells + points > 0 { (cells + points) " reconnects, " }
+            "seed " (results.seed) "."
         }
     }
 }
@@ -111,7 +112,7 @@ mod tests {
     use crate::report::sample;
 
     const TITLES: [&str; 6] = [
-        "The same client under other remedies",
+        "The same journey under other remedies",
         "Every event under every remedy",
         "Loss against the number of servers",
         "How even the load is",

@@ -115,10 +115,12 @@ impl Layout {
         let middle = self.middle(lane, before);
         let ((x1, y1), (x2, y2)) = (self.point(from, middle), self.point(to, middle));
         let text = format!("session {} waits here", before.session);
+        // On the side of the line that the client does not leave to.
+        let beside = if after.server < before.server { 15.0 } else { -7.0 };
         html! {
             line.left-behind.(colour(before)) x1=(at(x1)) y1=(at(y1)) x2=(at(x2)) y2=(at(y2)) {}
             @if !self.upright && to - from > 150.0 {
-                text.quiet x=(at(x1 + 14.0)) y=(at(y1 - 7.0)) { (text) }
+                text.quiet x=(at(x1 + 14.0)) y=(at(y1 + beside)) { (text) }
             }
         }
     }
