@@ -75,6 +75,8 @@ fn openings(
             Met::Error { error } => refusal(&error)?,
         });
     }
+    stage.clients.forget()?;
+    stage.servers.forget()?;
     Ok(tally)
 }
 

@@ -112,6 +112,15 @@ impl<'a> Servers<'a> {
         Ok(())
     }
 
+    /// Ends what clients of Socket.IO have left behind that were refused.
+    pub(crate) fn forget(&mut self) -> Result<()> {
+        for server in self.all.iter_mut().filter(|server| server.alive) {
+            let answer = server.program.ask(&json!({"do": "forget"}));
+            answer.with_context(|| format!("server {}", server.place.name))?;
+        }
+        Ok(())
+    }
+
     fn start(&self, index: usize, port: u16) -> Result<Server> {
         let name = format!("s{}", index + 1);
         let (program, script) = match self.library {

@@ -41,9 +41,14 @@ http.listen(Number(port), "127.0.0.1", () => say({ port: http.address().port }))
 
 await obey({
   async connected() {
-    const count = io.of("/").sockets.size + io.engine.clientsCount;
+    const count = io.of("/").sockets.size;
     // A session is written to Redis when its client goes; the answer to this comes after that write.
     if (store && count === 0) await store.ping();
     return { connected: count };
+  },
+  // Who was refused in the middle of polling never says goodbye, and would be waited for for 45 s.
+  forget() {
+    for (const client of Object.values(io.engine.clients)) client.close(true);
+    return {};
   },
 });
