@@ -12,6 +12,7 @@ const clients = new Map();
 class Roaming extends Agent {
   open = new Set();
   next = 0;
+  left = false;
 
   constructor(addresses) {
     super({ keepAlive: false });
@@ -23,10 +24,12 @@ class Roaming extends Agent {
     const socket = tcp({ ...options, localAddress });
     this.open.add(socket);
     socket.on("close", () => this.open.delete(socket));
+    if (this.left) socket.destroy(new Error("the network was left"));
     return socket;
   }
 
   cut() {
+    this.left = true;
     for (const socket of this.open) socket.destroy();
   }
 }
@@ -67,18 +70,6 @@ function told(client) {
   return bounded(next, "answer");
 }
 
-// The transport may change while a message waits; that is what makes a client whole after an upgrade.
-function upgraded({ socket }) {
-  const { engine } = socket.io;
-  if (engine.transport.name === "websocket") return undefined;
-  const done = new Promise((resolve) => {
-    engine.once("upgrade", resolve);
-    engine.once("upgradeError", resolve); // it goes on polling
-    engine.once("close", resolve);
-  });
-  return bounded(done, "upgrade");
-}
-
 async function connect(client, { to, from }) {
   const { socket } = client;
   client.agent = new Roaming(from);
@@ -89,8 +80,13 @@ async function connect(client, { to, from }) {
   // In Node the cookies of a connection end with it; in a browser they do not.
   if (client.cookie) socket.io.opts.extraHeaders = { cookie: client.cookie };
   socket.connect();
+  const { engine } = socket.io;
+  // One that is cut between two transports notices after 45 s only, so a client is left in peace until then.
+  client.settled = Promise.race(
+    ["upgrade", "upgradeError", "close"].map((event) => new Promise((resolve) => engine.once(event, resolve))),
+  );
   const answer = await told(client);
-  const cookies = [...(socket.io.engine._cookieJar?.cookies ?? [])];
+  const cookies = [...(engine._cookieJar?.cookies ?? [])];
   client.cookie = cookies.map(([name, { value }]) => `${name}=${value}`).join("; ") || client.cookie;
   return answer;
 }
@@ -111,13 +107,11 @@ async function begin(wanted, adds) {
   try {
     let answer = await connect(client, wanted);
     const micros = microsecondsSince(start);
-    if (adds > 0) {
-      await upgraded(client);
-      answer = await add(client, adds);
-    }
+    await bounded(client.settled, "upgrade");
+    answer = (await add(client, adds)) ?? answer;
     return { server: answer.server, counter: answer.counter, sent: client.sent, micros };
   } catch (error) {
-    cut(client);
+    client.agent.cut();
     return { error: error.message };
   }
 }
