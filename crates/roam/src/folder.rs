@@ -4,22 +4,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A temporary folder. Dropping it removes it.
 #[derive(Debug)]
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    /// A new one, of which there is one in a process.
+    /// A new one.
     ///
-    /// A signal that ends this program removes it too. What was started ends by itself, because its input
+    /// A signal that ends this program removes it too, which is why there should be one only. What was started ends by itself, because its input
     /// ends, or because it was asked to be told of our end.
     pub(crate) fn new() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("ringbolt-roam-{}", std::process::id()));
-        fs::create_dir(&path).with_context(|| path.display().to_string())?;
+        let folder = TempDir::with_prefix("ringbolt-roam-").context("a temporary folder")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-        let doomed = path.clone();
+        let doomed = folder.path().to_owned();
         // Handlers, not a mask: programs that are started would inherit a mask.
         let mut interrupt = runtime.block_on(async { signal(SignalKind::interrupt()) })?;
         let mut terminate = runtime.block_on(async { signal(SignalKind::terminate()) })?;
@@ -34,12 +34,12 @@ impl Folder {
             let _ = fs::remove_dir_all(doomed);
             std::process::exit(128 + number.as_raw_value());
         });
-        Ok(Self(path))
+        Ok(Self(folder))
     }
 
     /// The path of a file in it.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.path().join(name)
     }
 
     /// Writes a file in it.
@@ -50,13 +50,6 @@ impl Folder {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left then is temporary by its place.
-        let _ = fs::remove_dir_all(&self.0);
+        self.0.path()
     }
 }

@@ -30,7 +30,11 @@ pub(crate) struct Group {
 }
 
 /// All that is wanted and that this network allows, in the order in which it is done.
-pub(crate) fn groups(scenarios: &[Scenario], network: Network) -> Vec<Group> {
+pub(crate) fn groups(
+    scenarios: &[Scenario],
+    only: Option<&'static Remedy>,
+    network: Network,
+) -> Vec<Group> {
     let mut jobs: Vec<Job> = Vec::new();
     for scenario in scenarios {
         match scenario {
@@ -54,6 +58,7 @@ pub(crate) fn groups(scenarios: &[Scenario], network: Network) -> Vec<Group> {
             }
         }
     }
+    jobs.retain(|job| only.is_none_or(|remedy| job.is_of(remedy)));
     let kinds: BTreeSet<_> = jobs.iter().map(|job| (job.library(), job.state())).collect();
     let group = |(library, state)| {
         let same = |job: &&Job| (job.library(), job.state()) == (library, state);
@@ -98,6 +103,15 @@ impl Job {
             Self::Cell(part) => part.remedy.state,
             Self::Point(..) | Self::Skew(..) => State::Memory,
             Self::Cost(remedy) | Self::Lane(remedy) => remedy.state,
+        }
+    }
+
+    /// Whether it shows something of a remedy.
+    fn is_of(&self, remedy: &Remedy) -> bool {
+        match self {
+            Self::Cell(part) => part.remedy == remedy,
+            Self::Point(balancer, _) | Self::Skew(_, balancer) => *balancer == remedy.balancer,
+            Self::Cost(own) | Self::Lane(own) => *own == remedy,
         }
     }
 
@@ -150,7 +164,7 @@ mod tests {
     use super::*;
 
     fn jobs(network: Network) -> Vec<Job> {
-        groups(&Scenario::all(), network).into_iter().flat_map(|group| group.jobs).collect()
+        groups(&Scenario::all(), None, network).into_iter().flat_map(|group| group.jobs).collect()
     }
 
     /// Ten stories with reconnects; eight remedies with three libraries, one with three, one with one.
@@ -169,7 +183,7 @@ mod tests {
 
     #[test]
     fn groups_have_one_kind_of_servers() {
-        for group in groups(&Scenario::all(), Network::BothFamilies) {
+        for group in groups(&Scenario::all(), None, Network::BothFamilies) {
             assert!(!group.jobs.is_empty());
             for job in group.jobs {
                 assert_eq!((job.library(), job.state()), (group.library, group.state));
@@ -179,8 +193,17 @@ mod tests {
 
     #[test]
     fn costs_alone_have_their_office() {
-        let alone = groups(&[Scenario::Costs], Network::V4Only);
+        let alone = groups(&[Scenario::Costs], None, Network::V4Only);
         let first = &alone[0].jobs[0];
         assert!(matches!(first, Job::Skew(Story::Office, _)), "and it comes first: {first:?}");
+    }
+
+    #[test]
+    fn one_remedy_has_what_belongs_to_it() {
+        let cookie = Remedy::named("cookie");
+        let planned = groups(&Scenario::all(), cookie, Network::BothFamilies);
+        let jobs: Vec<Job> = planned.into_iter().flat_map(|group| group.jobs).collect();
+        // Ten stories with three libraries, its office, its cost and its lane.
+        assert_eq!(jobs.len(), 10 * 3 + 3);
     }
 }

@@ -27,6 +27,8 @@ use crate::{costs, lane, law, skew};
 #[derive(Clone, Debug)]
 pub(crate) struct Wish {
     pub(crate) scenarios: Vec<Scenario>,
+    /// This one only; `None`: all.
+    pub(crate) remedy: Option<&'static Remedy>,
     pub(crate) seed: u64,
     /// The port that balancers listen on; `None`: whichever is free.
     pub(crate) port: Option<u16>,
@@ -65,7 +67,7 @@ pub(crate) fn run(wish: &Wish) -> Result<Results> {
         costs: Vec::new(),
         lanes: Vec::new(),
     };
-    let mut planned = groups(&wish.scenarios, network);
+    let mut planned = groups(&wish.scenarios, wish.remedy, network);
     let missing = look_around(&planned, &mut results);
     for group in &mut planned {
         group.jobs.retain(|job| job.needs().is_disjoint(&missing));
