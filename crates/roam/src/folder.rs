@@ -7,6 +7,9 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// How often removing is tried when somebody writes meanwhile.
+const ATTEMPTS: usize = 10;
+
 /// A temporary folder. Dropping it removes it.
 #[derive(Debug)]
 pub(crate) struct Folder(TempDir);
@@ -14,8 +17,8 @@ pub(crate) struct Folder(TempDir);
 impl Folder {
     /// A new one.
     ///
-    /// A signal that ends this program removes it too, which is why there should be one only. What was started ends by itself, because its input
-    /// ends, or because it was asked to be told of our end.
+    /// A signal that ends this program removes it too, which is why there should be one only. What was
+    /// started ends by itself, because its input ends, or because it was asked to be told of our end.
     pub(crate) fn new() -> Result<Self> {
         let folder = TempDir::with_prefix("ringbolt-roam-").context("a temporary folder")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
@@ -30,11 +33,16 @@ impl Folder {
                     _ = terminate.recv() => SignalKind::terminate(),
                 }
             });
-            // There is nobody left to tell.
-            let _ = fs::remove_dir_all(doomed);
+            // Others may be about to write into it; there is nobody left to tell.
+            let _ = (0..ATTEMPTS).any(|_| fs::remove_dir_all(&doomed).is_ok());
             std::process::exit(128 + number.as_raw_value());
         });
         Ok(Self(folder))
+    }
+
+    /// A new one in it.
+    pub(crate) fn within(&self) -> Result<Self> {
+        TempDir::new_in(self.path()).map(Self).context("a temporary folder")
     }
 
     /// The path of a file in it.

@@ -34,6 +34,7 @@ mod skew;
 mod story;
 mod table;
 mod visit;
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -158,7 +159,8 @@ fn ran(scenarios: Vec<Scenario>, command: String, options: Options) -> Result<Ex
     eprintln!("seed {seed}");
     if let Some(folder) = &options.report {
         // Not after minutes.
-        std::fs::create_dir_all(folder).with_context(|| format!("--report {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("--report {}", folder.display()))?;
     }
     let only = options.remedy.map(|remedy| format!(" --remedy {}", remedy.name));
     let command = format!("{command}{} --seed {seed}", only.unwrap_or_default());

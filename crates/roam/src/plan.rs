@@ -24,6 +24,8 @@ pub(crate) enum Job {
 /// Jobs with servers of one kind.
 #[derive(Debug)]
 pub(crate) struct Group {
+    /// It measures time, so nothing else is done beside it.
+    pub(crate) alone: bool,
     pub(crate) library: Library,
     pub(crate) state: State,
     pub(crate) jobs: Vec<Job>,
@@ -59,10 +61,11 @@ pub(crate) fn groups(
         }
     }
     jobs.retain(|job| only.is_none_or(|remedy| job.is_of(remedy)));
-    let kinds: BTreeSet<_> = jobs.iter().map(|job| (job.library(), job.state())).collect();
-    let group = |(library, state)| {
-        let same = |job: &&Job| (job.library(), job.state()) == (library, state);
-        Group { library, state, jobs: jobs.iter().filter(same).copied().collect() }
+    let kind = |job: &Job| (job.measures_time(), job.library(), job.state());
+    let kinds: BTreeSet<_> = jobs.iter().map(kind).collect();
+    let group = |(alone, library, state)| {
+        let same = jobs.iter().filter(|job| kind(job) == (alone, library, state));
+        Group { alone, library, state, jobs: same.copied().collect() }
     };
     kinds.into_iter().map(group).collect()
 }
@@ -112,6 +115,13 @@ impl Job {
             Self::Cell(part) => part.remedy == remedy,
             Self::Point(balancer, _) | Self::Skew(_, balancer) => *balancer == remedy.balancer,
             Self::Cost(own) | Self::Lane(own) => *own == remedy,
+        }
+    }
+
+    fn measures_time(&self) -> bool {
+        match self {
+            Self::Cost(_) | Self::Lane(_) => true,
+            Self::Cell(_) | Self::Point(..) | Self::Skew(..) => false,
         }
     }
 
@@ -187,6 +197,7 @@ mod tests {
             assert!(!group.jobs.is_empty());
             for job in group.jobs {
                 assert_eq!((job.library(), job.state()), (group.library, group.state));
+                assert_eq!(job.measures_time(), group.alone);
             }
         }
     }
@@ -196,6 +207,7 @@ mod tests {
         let alone = groups(&[Scenario::Costs], None, Network::V4Only);
         let first = &alone[0].jobs[0];
         assert!(matches!(first, Job::Skew(Story::Office, _)), "and it comes first: {first:?}");
+        assert!(!alone[0].alone && alone[1].alone);
     }
 
     #[test]

@@ -72,7 +72,8 @@ fn a_planted_balancer_is_found() {
     if !all_there("planted", &[Need::Ringbolt, Need::Node, Need::Python, Need::Haproxy]) {
         return;
     }
-    let arguments = ["run", "same-address", "--remedy", "address", "--plant", "address=round-robin"];
+    let arguments =
+        ["run", "same-address", "--remedy", "address", "--plant", "address=round-robin"];
     let checked = roam(&[arguments.as_slice(), &["--check"]].concat()).ended();
     assert_eq!(checked.code, 1, "{checked:?}");
     let of_ws = "not as stated: same-address, remedy address, ws: ";

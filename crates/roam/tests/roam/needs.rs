@@ -54,7 +54,10 @@ impl Need {
             Self::Python => {
                 let python = package.join("../../.setup/python/bin/python");
                 let python = python.to_string_lossy();
-                (runs(&python, &["-c", "import websockets, redis"]), "no Python with its packages: scripts/setup")
+                (
+                    runs(&python, &["-c", "import websockets, redis"]),
+                    "no Python with its packages: scripts/setup",
+                )
             }
             Self::OtherUser => {
                 let roam = env!("CARGO_BIN_EXE_roam");

@@ -58,7 +58,8 @@ impl Roam {
 
     /// As a user who may do nothing special.
     pub(crate) fn as_nobody(self) -> Self {
-        let arguments: Vec<_> = self.command.get_args().map(|word| word.to_string_lossy()).collect();
+        let arguments: Vec<_> =
+            self.command.get_args().map(|word| word.to_string_lossy()).collect();
         let arguments: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
         let nobody = wrapped(&["setpriv", "--reuid=65534", "--clear-groups"], &arguments);
         let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
@@ -104,9 +105,8 @@ impl Running {
             .map(|entry| entry.expect("an entry").path())
             .collect();
         assert!(left.is_empty(), "it leaves {left:?} behind");
-        let [out, errors] = [output.stdout, output.stderr].map(|bytes| {
-            String::from_utf8(bytes).expect("text")
-        });
+        let [out, errors] =
+            [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
         Ended { code: output.status.code().expect("no signal ends it"), out, errors }
     }
 }
