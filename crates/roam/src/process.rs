@@ -15,6 +15,9 @@ use serde_json::Value;
 /// How long anything may take that a program was asked for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How many of its last lines are told of a program that fails.
+const LINES: usize = 12;
+
 /// A program that runs.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -104,7 +107,7 @@ impl Process {
     /// The last of what it said, in one line.
     fn said(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().rev().take(5).collect();
+        let lines: Vec<&str> = text.lines().rev().take(LINES).collect();
         if lines.is_empty() {
             "nothing".into()
         } else {

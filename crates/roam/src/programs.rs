@@ -115,7 +115,7 @@ fn said(variable: &str) -> Option<PathBuf> {
 /// The ringbolt of the release build, where this program was built, or one that is installed beside it.
 fn beside_this_one() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
-    let folder = own.parent().unwrap_or(Path::new("."));
+    let folder = own.parent().unwrap_or_else(|| Path::new("."));
     let all = ["../release/ringbolt", "ringbolt"].map(|path| folder.join(path));
     let [release, beside] = all;
     if release.is_file() { release } else { beside }

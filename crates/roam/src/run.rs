@@ -107,9 +107,8 @@ impl Results {
     fn in_order(mut self) -> Self {
         let story = |name: &str| story::ALL.iter().position(|story| story.name() == name);
         let remedy = |name: &str| remedy::ALL.iter().position(|remedy| remedy.name == name);
-        self.matrix.sort_by_key(|cell| {
-            (story(&cell.story), remedy(&cell.remedy), cell.client.clone())
-        });
+        self.matrix
+            .sort_by_key(|cell| (story(&cell.story), remedy(&cell.remedy), cell.client.clone()));
         self.costs.sort_by_key(|cost| remedy(&cost.remedy));
         self.lanes.sort_by_key(|lane| remedy(&lane.remedy));
         // What is told of stories and remedies is told of those that there is something of.

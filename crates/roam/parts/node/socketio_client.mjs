@@ -19,12 +19,15 @@ class Roaming extends Agent {
     this.addresses = addresses;
   }
 
-  createConnection(options) {
+  createConnection(options, created) {
+    if (this.left) {
+      process.nextTick(created, new Error("the network was left"));
+      return undefined;
+    }
     const localAddress = this.addresses[this.next++ % this.addresses.length];
     const socket = tcp({ ...options, localAddress });
     this.open.add(socket);
     socket.on("close", () => this.open.delete(socket));
-    if (this.left) socket.destroy(new Error("the network was left"));
     return socket;
   }
 
