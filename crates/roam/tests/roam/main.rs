@@ -23,13 +23,14 @@ fn it_lists_scenarios_and_remedies() {
 /// Goal: wrong arguments are told apart from everything else. Method: code 2, and words that help.
 #[test]
 fn wrong_arguments_are_code_2_and_name_what_there_is() {
-    for (arguments, words) in [
-        (["run", "wifi"].as_slice(), "wifi-lte"),
+    let cases: [(&[&str], &str); 5] = [
+        (&["run", "wifi"], "wifi-lte"),
         (&["run", "law", "--remedy", "cookies"], "cookie"),
         (&["run", "law", "--seed", "one"], "one"),
         (&["run", "law", "--port", "0"], "0"),
         (&[], "Usage"),
-    ] {
+    ];
+    for (arguments, words) in cases {
         let Ended { code, errors, .. } = roam(arguments).ended();
         assert_eq!(code, 2, "{arguments:?}");
         assert!(errors.contains(words), "{arguments:?}: {errors}");

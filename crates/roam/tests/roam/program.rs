@@ -81,14 +81,21 @@ impl Roam {
 impl Running {
     /// Waits until so many programs run that it has started, and names them.
     pub(crate) fn until_it_has_started(&self, count: usize) -> Vec<u32> {
-        let pid = self.child.id();
         let mut children = Vec::new();
         until("programs run", || {
-            let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-            children = list.unwrap_or_default().split_whitespace().map(number).collect();
+            children = self.children();
             children.len() >= count
         });
         children
+    }
+
+    /// Of all its threads.
+    fn children(&self) -> Vec<u32> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs");
+        // A thread that ends meanwhile has none.
+        let lists = threads
+            .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok());
+        lists.flat_map(|list| list.split_whitespace().map(number).collect::<Vec<_>>()).collect()
     }
 
     /// As Ctrl-C does it, but to it alone.
