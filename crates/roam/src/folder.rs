@@ -4,22 +4,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// How often removing is tried when somebody writes meanwhile.
+const ATTEMPTS: usize = 10;
 
 /// A temporary folder. Dropping it removes it.
 #[derive(Debug)]
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    /// A new one, of which there is one in a process.
+    /// A new one.
     ///
-    /// A signal that ends this program removes it too. What was started ends by itself, because its input
-    /// ends, or because it was asked to be told of our end.
+    /// A signal that ends this program removes it too, which is why there should be one only. What was
+    /// started ends by itself, because its input ends, or because it was asked to be told of our end.
     pub(crate) fn new() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("ringbolt-roam-{}", std::process::id()));
-        fs::create_dir(&path).with_context(|| path.display().to_string())?;
+        let folder = TempDir::with_prefix("ringbolt-roam-").context("a temporary folder")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-        let doomed = path.clone();
+        let doomed = folder.path().to_owned();
         // Handlers, not a mask: programs that are started would inherit a mask.
         let mut interrupt = runtime.block_on(async { signal(SignalKind::interrupt()) })?;
         let mut terminate = runtime.block_on(async { signal(SignalKind::terminate()) })?;
@@ -30,16 +33,21 @@ impl Folder {
                     _ = terminate.recv() => SignalKind::terminate(),
                 }
             });
-            // There is nobody left to tell.
-            let _ = fs::remove_dir_all(doomed);
+            // Others may be about to write into it; there is nobody left to tell.
+            let _ = (0..ATTEMPTS).any(|_| fs::remove_dir_all(&doomed).is_ok());
             std::process::exit(128 + number.as_raw_value());
         });
-        Ok(Self(path))
+        Ok(Self(folder))
+    }
+
+    /// A new one in it.
+    pub(crate) fn within(&self) -> Result<Self> {
+        TempDir::new_in(self.path()).map(Self).context("a temporary folder")
     }
 
     /// The path of a file in it.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.0.path().join(name)
     }
 
     /// Writes a file in it.
@@ -50,13 +58,6 @@ impl Folder {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left then is temporary by its place.
-        let _ = fs::remove_dir_all(&self.0);
+        self.0.path()
     }
 }

@@ -34,6 +34,7 @@ mod skew;
 mod story;
 mod table;
 mod visit;
+mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -89,6 +90,9 @@ struct Options {
     /// Makes the addresses of an earlier run again.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Tries this remedy only; left out, all.
+    #[arg(long, value_name = "REMEDY", value_parser = remedy_named)]
+    remedy: Option<&'static Remedy>,
     /// The port that balancers listen on; left out, one that is free.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
@@ -103,10 +107,15 @@ struct Options {
 type Planted = (&'static Remedy, &'static Remedy);
 
 fn planted(text: &str) -> Result<Planted, String> {
-    let pair = text
-        .split_once('=')
-        .and_then(|(place, planted)| Some((Remedy::named(place)?, Remedy::named(planted)?)));
-    pair.ok_or_else(|| "it takes two remedies that `list` names, as address=round-robin".to_owned())
+    let (place, planted) = text.split_once('=').ok_or("it is not of the form REMEDY=REMEDY")?;
+    Ok((remedy_named(place)?, remedy_named(planted)?))
+}
+
+fn remedy_named(name: &str) -> Result<&'static Remedy, String> {
+    Remedy::named(name).ok_or_else(|| {
+        let names: Vec<_> = remedy::ALL.iter().map(|remedy| remedy.name).collect();
+        format!("there is no remedy of that name; there are {}", names.join(", "))
+    })
 }
 
 fn main() -> ExitCode {
@@ -148,8 +157,21 @@ fn ran(scenarios: Vec<Scenario>, command: String, options: Options) -> Result<Ex
         None => SysRng.try_next_u32().context("random numbers")?.into(),
     };
     eprintln!("seed {seed}");
-    let command = format!("{command} --seed {seed}");
-    let wish = Wish { scenarios, seed, port: options.port, command, planted: options.plant };
+    if let Some(folder) = &options.report {
+        // Not after minutes.
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("--report {}", folder.display()))?;
+    }
+    let only = options.remedy.map(|remedy| format!(" --remedy {}", remedy.name));
+    let command = format!("{command}{} --seed {seed}", only.unwrap_or_default());
+    let wish = Wish {
+        scenarios,
+        remedy: options.remedy,
+        seed,
+        port: options.port,
+        command,
+        planted: options.plant,
+    };
     let results = run(&wish)?;
     print!("{}", table::tables(&results));
     if let Some(folder) = &options.report {

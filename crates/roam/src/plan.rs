@@ -24,13 +24,19 @@ pub(crate) enum Job {
 /// Jobs with servers of one kind.
 #[derive(Debug)]
 pub(crate) struct Group {
+    /// It measures time, so nothing else is done beside it.
+    pub(crate) alone: bool,
     pub(crate) library: Library,
     pub(crate) state: State,
     pub(crate) jobs: Vec<Job>,
 }
 
 /// All that is wanted and that this network allows, in the order in which it is done.
-pub(crate) fn groups(scenarios: &[Scenario], network: Network) -> Vec<Group> {
+pub(crate) fn groups(
+    scenarios: &[Scenario],
+    only: Option<&'static Remedy>,
+    network: Network,
+) -> Vec<Group> {
     let mut jobs: Vec<Job> = Vec::new();
     for scenario in scenarios {
         match scenario {
@@ -54,10 +60,12 @@ pub(crate) fn groups(scenarios: &[Scenario], network: Network) -> Vec<Group> {
             }
         }
     }
-    let kinds: BTreeSet<_> = jobs.iter().map(|job| (job.library(), job.state())).collect();
-    let group = |(library, state)| {
-        let same = |job: &&Job| (job.library(), job.state()) == (library, state);
-        Group { library, state, jobs: jobs.iter().filter(same).copied().collect() }
+    jobs.retain(|job| only.is_none_or(|remedy| job.is_of(remedy)));
+    let kind = |job: &Job| (job.measures_time(), job.library(), job.state());
+    let kinds: BTreeSet<_> = jobs.iter().map(kind).collect();
+    let group = |(alone, library, state)| {
+        let same = jobs.iter().filter(|job| kind(job) == (alone, library, state));
+        Group { alone, library, state, jobs: same.copied().collect() }
     };
     kinds.into_iter().map(group).collect()
 }
@@ -98,6 +106,22 @@ impl Job {
             Self::Cell(part) => part.remedy.state,
             Self::Point(..) | Self::Skew(..) => State::Memory,
             Self::Cost(remedy) | Self::Lane(remedy) => remedy.state,
+        }
+    }
+
+    /// Whether it shows something of a remedy.
+    fn is_of(&self, remedy: &Remedy) -> bool {
+        match self {
+            Self::Cell(part) => part.remedy == remedy,
+            Self::Point(balancer, _) | Self::Skew(_, balancer) => *balancer == remedy.balancer,
+            Self::Cost(own) | Self::Lane(own) => *own == remedy,
+        }
+    }
+
+    fn measures_time(&self) -> bool {
+        match self {
+            Self::Cost(_) | Self::Lane(_) => true,
+            Self::Cell(_) | Self::Point(..) | Self::Skew(..) => false,
         }
     }
 
@@ -150,7 +174,7 @@ mod tests {
     use super::*;
 
     fn jobs(network: Network) -> Vec<Job> {
-        groups(&Scenario::all(), network).into_iter().flat_map(|group| group.jobs).collect()
+        groups(&Scenario::all(), None, network).into_iter().flat_map(|group| group.jobs).collect()
     }
 
     /// Ten stories with reconnects; eight remedies with three libraries, one with three, one with one.
@@ -169,18 +193,29 @@ mod tests {
 
     #[test]
     fn groups_have_one_kind_of_servers() {
-        for group in groups(&Scenario::all(), Network::BothFamilies) {
+        for group in groups(&Scenario::all(), None, Network::BothFamilies) {
             assert!(!group.jobs.is_empty());
             for job in group.jobs {
                 assert_eq!((job.library(), job.state()), (group.library, group.state));
+                assert_eq!(job.measures_time(), group.alone);
             }
         }
     }
 
     #[test]
     fn costs_alone_have_their_office() {
-        let alone = groups(&[Scenario::Costs], Network::V4Only);
+        let alone = groups(&[Scenario::Costs], None, Network::V4Only);
         let first = &alone[0].jobs[0];
         assert!(matches!(first, Job::Skew(Story::Office, _)), "and it comes first: {first:?}");
+        assert!(!alone[0].alone && alone[1].alone);
+    }
+
+    #[test]
+    fn one_remedy_has_what_belongs_to_it() {
+        let cookie = Remedy::named("cookie");
+        let planned = groups(&Scenario::all(), cookie, Network::BothFamilies);
+        let jobs: Vec<Job> = planned.into_iter().flat_map(|group| group.jobs).collect();
+        // Ten stories with three libraries, its office, its cost and its lane.
+        assert_eq!(jobs.len(), 10 * 3 + 3);
     }
 }

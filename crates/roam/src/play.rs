@@ -91,14 +91,16 @@ fn returns(
 ) -> Result<Tally> {
     let first = callers(&balancer, travellers.iter().map(|traveller| &traveller.first));
     let met = stage.clients.open(&first, ADDS, AT_ONCE)?;
-    let mut known: Vec<Answer> = met.into_iter().map(server).collect::<Result<_>>()?;
-    ensure!(known.iter().all(|answer| answer.counter == ADDS), "a new session does not begin at 0");
+    let mut sessions: Vec<Session> = met.into_iter().map(Session::opened).collect::<Result<_>>()?;
 
     let chosen = addresses.index(places.len());
     if part.story.change() == Change::Lost {
         stage.servers.crash(chosen)?;
     }
     stage.clients.drop(&first)?;
+    if sessions.iter().any(|session| session.told.is_none()) {
+        stage.servers.forget()?;
+    }
     stage.servers.quiet()?;
     match part.story.change() {
         Change::Nothing => {}
@@ -110,29 +112,53 @@ fn returns(
         Change::Lost => balancer.notice(&places[chosen])?,
     }
 
-    let mut worst = vec![Outcome::Kept; travellers.len()];
     for leg in 0..travellers[0].later.len() {
         let callers = callers(&balancer, travellers.iter().map(|traveller| &traveller.later[leg]));
         let callers = addresses.shuffled(callers);
         let met = stage.clients.back(&callers, ADDS_BACK, AT_ONCE)?;
         for (caller, met) in callers.iter().zip(met) {
-            let known = &mut known[caller.id];
-            let outcome = match met {
-                Met::Server(answer) => {
-                    let outcome = outcome(known, &answer)?;
-                    *known = answer;
-                    outcome
-                }
-                Met::Error { error } => refusal(&error)?,
-            };
-            worst[caller.id] = worst[caller.id].max(outcome);
+            sessions[caller.id].back(met)?;
         }
         stage.clients.drop(&callers)?;
         stage.servers.quiet()?;
     }
     let mut tally = Tally::default();
-    worst.into_iter().for_each(|outcome| tally.count(outcome));
+    sessions.iter().for_each(|session| tally.count(session.worst));
     Ok(tally)
+}
+
+/// A session as its client sees it.
+#[derive(Debug)]
+struct Session {
+    /// The last that it was told; nothing, when it was refused from the beginning.
+    told: Option<Answer>,
+    worst: Outcome,
+}
+
+impl Session {
+    fn opened(met: Met) -> Result<Self> {
+        match met {
+            Met::Server(answer) => {
+                ensure!(answer.counter == ADDS, "a new session does not begin at 0: {answer:?}");
+                Ok(Self { told: Some(answer), worst: Outcome::Kept })
+            }
+            Met::Error { error } => Ok(Self { told: None, worst: refusal(&error)? }),
+        }
+    }
+
+    fn back(&mut self, met: Met) -> Result<()> {
+        let outcome = match met {
+            Met::Error { error } => refusal(&error)?,
+            Met::Server(answer) => {
+                let before = self.told.as_ref();
+                let outcome = before.map(|before| outcome(before, &answer)).transpose()?;
+                self.told = Some(answer);
+                outcome.unwrap_or(self.worst)
+            }
+        };
+        self.worst = self.worst.max(outcome);
+        Ok(())
+    }
 }
 
 /// What became of a session, from what its client was told before and is told now.

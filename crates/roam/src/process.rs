@@ -34,7 +34,7 @@ impl Process {
             .append(true)
             .open(&log)
             .with_context(|| log.display().to_string())?;
-        // It is told when the thread that started it ends, however that comes: that is the main thread.
+        // It is told when the thread that started it ends, however that comes.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM"]).arg(program).args(arguments);
         if speaks {

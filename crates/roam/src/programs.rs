@@ -112,11 +112,13 @@ fn said(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).map(PathBuf::from)
 }
 
-/// The ringbolt that was built together with this program, or the release build.
+/// The ringbolt of the release build, where this program was built, or one that is installed beside it.
 fn beside_this_one() -> PathBuf {
-    let own = std::env::current_exe().ok();
-    let beside = own.and_then(|path| Some(path.parent()?.join("ringbolt")));
-    beside.filter(|path| path.is_file()).unwrap_or_else(|| root().join("target/release/ringbolt"))
+    let own = std::env::current_exe().unwrap_or_default();
+    let folder = own.parent().unwrap_or(Path::new("."));
+    let all = ["../release/ringbolt", "ringbolt"].map(|path| folder.join(path));
+    let [release, beside] = all;
+    if release.is_file() { release } else { beside }
 }
 
 /// One that Debian keeps out of a user's search path.

@@ -1,5 +1,6 @@
 //! How far a run is: a bar on a terminal, and a line for each group of cells elsewhere.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write, stderr};
 
 /// Cells of the bar.
@@ -11,13 +12,13 @@ pub(crate) struct Progress {
     whole: usize,
     done: usize,
     bar: bool,
-    group: String,
+    begun: BTreeSet<String>,
 }
 
 impl Progress {
     /// Of a run of so many parts.
     pub(crate) fn new(whole: usize) -> Self {
-        Self { whole, done: 0, bar: stderr().is_terminal(), group: String::new() }
+        Self { whole, done: 0, bar: stderr().is_terminal(), begun: BTreeSet::new() }
     }
 
     /// A part begins, of a group of parts.
@@ -26,10 +27,9 @@ impl Progress {
             // Beginning of the line; what is left of the old one is erased.
             eprint!("\r{} {group}: {part}\x1b[K", bar(self.done, self.whole));
             let _ = stderr().flush();
-        } else if self.group != group {
+        } else if self.begun.insert(group.to_owned()) {
             eprintln!("{:>3} % {group}", self.done * 100 / self.whole.max(1));
         }
-        self.group = group.to_owned();
     }
 
     /// A part is over.

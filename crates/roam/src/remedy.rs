@@ -238,19 +238,20 @@ impl Product {
     }
 }
 
-/// A library whose servers and clients take part.
+/// A library whose servers and clients take part. What takes longest comes first, so that nobody waits for it
+/// in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Library {
+    /// npm's `socket.io`, which polls first and upgrades then.
+    SocketIo,
     /// npm's `ws`.
     Ws,
     /// Python's `websockets`.
     Websockets,
-    /// npm's `socket.io`, which polls first and upgrades then.
-    SocketIo,
 }
 
 impl Library {
-    pub(crate) const ALL: [Self; 3] = [Self::Ws, Self::Websockets, Self::SocketIo];
+    pub(crate) const ALL: [Self; 3] = [Self::SocketIo, Self::Ws, Self::Websockets];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
