@@ -21,8 +21,8 @@ pub(super) fn law(results: &Results) -> Markup {
     let balancers = balancers(results);
     html! {
         p {
-            "A client whose key has changed is a fresh draw among the servers. It meets another one "
-            "than before with the probability (N-1)/N, whoever computes the mapping: more servers, "
+            "A client whose key has changed is a fresh draw among the servers. It meets another "
+            "one than before with the probability (N-1)/N, whoever computes the mapping: more servers, "
             "more loss."
         }
         div.law {
@@ -77,7 +77,7 @@ fn plot(results: &Results, balancers: &[&str], class: &str, width: f64) -> Marku
             }
             text.middle x=(at(f64::midpoint(LEFT, right))) y=(at(HEIGHT - 8.0)) { "servers (N)" }
             polyline.curve points=(curve.join(" ")) {}
-            // Marks stand side by side, or they would hide each other: on a line as high as the curve.
+            // Side by side, or marks would hide each other: on a line as high as the curve.
             @for servers in &ticks {
                 @let (x, y) = (x(f64::from(*servers)), y(1.0 - 1.0 / f64::from(*servers)));
                 @let half = BESIDE * balancers.len() as f64 / 2.0 + 4.0;
