@@ -22,8 +22,8 @@ pub(super) fn law(results: &Results) -> Markup {
     html! {
         p {
             "A client whose key has changed is a fresh draw among the servers. It meets another "
-            "one than before with the probability (N-1)/N, whoever computes the mapping: more servers, "
-            "more loss."
+            "one than before with the probability (N-1)/N, whoever computes the mapping: more "
+            "servers, more loss."
         }
         div.law {
             figure {

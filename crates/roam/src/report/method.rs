@@ -17,8 +17,8 @@ pub(super) fn method(results: &Results) -> Markup {
             }
             li {
                 "A reconnect ends in one of four ways: same server, state kept; other server, "
-                "state recovered; state lost and no error; an error that the client sees. They are never "
-                "added up: an error can be handled, a silent loss cannot."
+                "state recovered; state lost and no error; an error that the client sees. They are "
+                "never added up: an error can be handled, a silent loss cannot."
             }
             li {
                 "Addresses are drawn at random from the seed, since a balancer that takes a "
