@@ -25,8 +25,8 @@ use crate::results::Results;
 /// What the page is made from, and can be made from again.
 const JSON: &str = "report.json";
 
-/// Writes the report into `folder`, which is made if need be: the page, the same as JSON and CSV, and
-/// the life of one client as a picture. Gives the files, the page first.
+/// Writes the report into `folder`, which is made if need be: the page, the same as JSON and CSV,
+/// and the life of one client as a picture. Gives the files, the page first.
 ///
 /// # Errors
 /// A file that cannot be written, with its name.

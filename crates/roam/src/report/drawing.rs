@@ -12,6 +12,16 @@ pub(super) fn at(value: f64) -> String {
     text.strip_suffix(".0").unwrap_or(&text).to_owned()
 }
 
+/// A count with a comma before each three digits.
+pub(super) fn grouped(count: u32) -> String {
+    let digits = count.to_string();
+    let comma = |place: usize| place > 0 && (digits.len() - place).is_multiple_of(3);
+    let digit = |(place, digit): (usize, char)| {
+        if comma(place) { format!(",{digit}") } else { digit.to_string() }
+    };
+    digits.chars().enumerate().map(digit).collect()
+}
+
 /// The text, or as much of its beginning as has room at a letter's height.
 pub(super) fn fitted(text: &str, height: f64, room: f64) -> String {
     let most = (room / (height * LETTER)) as usize;
@@ -44,6 +54,12 @@ mod tests {
     #[test]
     fn coordinates_are_short() {
         assert_eq!((at(12.0), at(0.25), at(-3.04)), ("12".into(), "0.2".into(), "-3".into()));
+    }
+
+    #[test]
+    fn counts_are_grouped() {
+        let shown = [0, 999, 1_000, 32_400, 1_234_567].map(grouped);
+        assert_eq!(shown, ["0", "999", "1,000", "32,400", "1,234,567"]);
     }
 
     #[test]

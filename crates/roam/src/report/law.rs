@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use super::drawing::at;
+use super::drawing::{at, grouped};
 use crate::results::{Point, Results};
 
 const LEFT: f64 = 46.0;
@@ -11,6 +11,8 @@ const RIGHT: f64 = 14.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 44.0;
 const HEIGHT: f64 = 300.0;
+/// From mark to mark.
+const BESIDE: f64 = 13.0;
 /// What a phone of 390 pixels has between its margins, and what a wide screen gives to the plot.
 const WIDTHS: [(&str, f64); 2] = [("across", 620.0), ("down", 358.0)];
 
@@ -19,9 +21,9 @@ pub(super) fn law(results: &Results) -> Markup {
     let balancers = balancers(results);
     html! {
         p {
-            "A client whose key has changed is a fresh draw among the servers. It meets another one "
-            "than before with the probability (N-1)/N, whoever computes the mapping: more servers, "
-            "more loss."
+            "A client whose key has changed is a fresh draw among the servers. It meets another "
+            "one than before with the probability (N-1)/N, whoever computes the mapping: more "
+            "servers, more loss."
         }
         div.law {
             figure {
@@ -33,7 +35,7 @@ pub(super) fn law(results: &Results) -> Markup {
                     }
                 }
             }
-            (figures(results))
+            (figures(results, &balancers))
         }
     }
 }
@@ -75,10 +77,15 @@ fn plot(results: &Results, balancers: &[&str], class: &str, width: f64) -> Marku
             }
             text.middle x=(at(f64::midpoint(LEFT, right))) y=(at(HEIGHT - 8.0)) { "servers (N)" }
             polyline.curve points=(curve.join(" ")) {}
+            // Side by side, or marks would hide each other: on a line as high as the curve.
+            @for servers in &ticks {
+                @let (x, y) = (x(f64::from(*servers)), y(1.0 - 1.0 / f64::from(*servers)));
+                @let half = BESIDE * balancers.len() as f64 / 2.0 + 4.0;
+                line.level x1=(at(x - half)) x2=(at(x + half)) y1=(at(y)) y2=(at(y)) {}
+            }
             @for point in &results.law {
                 @let index = balancers.iter().position(|one| *one == point.balancer).unwrap_or(0);
-                // Marks stand side by side, or they would hide each other.
-                @let beside = 13.0 * (index as f64 - (balancers.len() as f64 - 1.0) / 2.0);
+                @let beside = BESIDE * (index as f64 - (balancers.len() as f64 - 1.0) / 2.0);
                 @let place = (x(f64::from(point.servers)) + beside, y(share(point)));
                 g.point.off[!point.as_expected()] { title { (told(point)) } (mark(index, place)) }
             }
@@ -114,28 +121,38 @@ fn key(content: Markup) -> Markup {
     }
 }
 
-fn figures(results: &Results) -> Markup {
+fn figures(results: &Results, balancers: &[&str]) -> Markup {
     html! {
         table.figures {
             thead {
                 tr {
-                    @for head in ["balancer", "N", "lost", "measured", "(N-1)/N", "p"] {
+                    @for head in ["N", "lost", "measured", "(N-1)/N", "p"] {
                         th scope="col" { (head) }
                     }
                 }
             }
-            @for point in &results.law {
-                tr.off[!point.as_expected()] {
-                    td { (point.balancer) }
-                    td { (point.servers) }
-                    td { (point.lost) " of " (point.reconnects) }
-                    td { (format!("{:.1} %", 100.0 * share(point))) }
-                    td { (format!("{:.1} %", 100.0 * point.expected)) }
-                    td {
-                        (format!("{:.2}", point.p_value))
-                        @if !point.as_expected() { b { " ≠ off" } }
+            @for balancer in balancers {
+                tbody {
+                    tr { th colspan="5" scope="rowgroup" { (balancer) } }
+                    @for point in results.law.iter().filter(|point| point.balancer == *balancer) {
+                        (row(point))
                     }
                 }
+            }
+        }
+    }
+}
+
+fn row(point: &Point) -> Markup {
+    html! {
+        tr.off[!point.as_expected()] {
+            td { (point.servers) }
+            td { (grouped(point.lost)) " of " (grouped(point.reconnects)) }
+            td { (format!("{:.1} %", 100.0 * share(point))) }
+            td { (format!("{:.1} %", 100.0 * point.expected)) }
+            td {
+                (format!("{:.2}", point.p_value))
+                @if !point.as_expected() { b { " ≠ off" } }
             }
         }
     }
@@ -152,7 +169,7 @@ mod tests {
         let text = law(&results).into_string();
         for point in &results.law {
             assert_eq!(text.matches(&told(point)).count(), 2, "{}", told(point));
-            let row = format!("<td>{} of {}</td>", point.lost, point.reconnects);
+            let row = format!("<td>{} of {}</td>", grouped(point.lost), grouped(point.reconnects));
             assert!(text.contains(&row), "{row}");
         }
     }

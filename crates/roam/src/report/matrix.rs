@@ -30,8 +30,8 @@ pub(super) fn matrix(results: &Results) -> Markup {
             @for story in &stories { (list(results, &remedies, story)) }
         }
         p.note {
-            "Per cent of the reconnects in a cell; point at one for its counts and for what was stated "
-            "before the run."
+            "Per cent of the reconnects in a cell; point at one for its counts and for what was "
+            "stated before the run."
         }
     }
 }

@@ -16,9 +16,9 @@ pub(super) fn method(results: &Results) -> Markup {
                 "both with what it had before."
             }
             li {
-                "A reconnect ends in one of four ways: same server, state kept; other server, state "
-                "recovered; state lost and no error; an error that the client sees. They are never "
-                "added up: an error can be handled, a silent loss cannot."
+                "A reconnect ends in one of four ways: same server, state kept; other server, "
+                "state recovered; state lost and no error; an error that the client sees. They are "
+                "never added up: an error can be handled, a silent loss cannot."
             }
             li {
                 "Addresses are drawn at random from the seed, since a balancer that takes a "
@@ -35,8 +35,8 @@ pub(super) fn method(results: &Results) -> Markup {
             }
             @if !results.lanes.is_empty() {
                 li {
-                    "The life at the head is that of the first client that the address would take to "
-                    "another server; one in N stays by chance. It is not drawn to scale in time."
+                    "The life at the head is that of the first client that the address would take "
+                    "to another server; one in N stays by chance. It is not drawn to scale in time."
                 }
             }
         }

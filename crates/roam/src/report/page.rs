@@ -100,7 +100,7 @@ fn state(results: &Results) -> Markup {
         @let points: u32 = results.law.iter().map(|point| point.reconnects).sum();
         p.note {
             "Measured " (results.made) " UTC with real clients, servers and balancers: "
-            @if cells + points > 0 { (cells + points) " reconnects, " }
+            @if cells + points > 0 { (drawing::grouped(cells + points)) " reconnects, " }
             "seed " (results.seed) "."
         }
     }

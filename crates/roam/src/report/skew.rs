@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::drawing::at;
+use super::drawing::{at, grouped};
 use super::outcomes::percent;
 use crate::results::{Results, Skew};
 
@@ -63,7 +63,7 @@ fn bars(skew: &Skew) -> Markup {
                         height=(at(ROW - 6.0)) {}
                     @if heavy { (hatching(LEFT, end, y + 2.0)) }
                     text x=(at(WIDTH - RIGHT + 8.0)) y=(at(y + 14.0)) {
-                        (sessions) " (" (percent(*sessions, all)) " %)"
+                        (grouped(*sessions)) " (" (percent(*sessions, all)) " %)"
                     }
                 }
                 @let fair = at(LEFT + long(fair));

@@ -99,8 +99,8 @@ impl Layout {
         }
     }
 
-    /// What stays in the memory of a server whose session the client did not meet again, up to where
-    /// the client comes back to it.
+    /// What stays in the memory of a server whose session the client did not meet again, up to
+    /// where the client comes back to it.
     fn left_behind(self, lane: &Lane, step: usize) -> Markup {
         let (before, after) = (&lane.steps[step - 1], &lane.steps[step]);
         if before.server.is_none()
@@ -194,8 +194,7 @@ impl Layout {
         }
     }
 
-    /// What happened to the client, and the address that it came from; an address that is new to the
-    /// balancer stands out.
+    /// What happened to the client, and the address that it came from; one that changed stands out.
     fn head(self, lane: &Lane, index: usize) -> Markup {
         let step = &lane.steps[index];
         let changed = index > 0 && lane.steps[index - 1].address != step.address;
