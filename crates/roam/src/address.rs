@@ -11,16 +11,16 @@ use crate::story::Story;
 /// Addresses that a carrier's NAT has for each customer.
 const POOL: usize = 8;
 
-/// Where a client is at first, and where it comes back from, once or more. Each place is the addresses
-/// that its connections have in turn.
+/// Where a client is at first, and where it comes back from, once or more. Each place is the
+/// addresses that its connections have in turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Traveller {
     pub(crate) first: Vec<IpAddr>,
     pub(crate) later: Vec<Vec<IpAddr>>,
 }
 
-/// A source of addresses. IPv4: all of 127.0.0.0/8 but what programs listen on. IPv6: 2001:db8::/32, which
-/// is for examples (RFC 3849).
+/// A source of addresses. IPv4: all of 127.0.0.0/8 but what programs listen on. IPv6:
+/// 2001:db8::/32, which is for examples (RFC 3849).
 #[derive(Debug)]
 pub(crate) struct Addresses(StdRng);
 

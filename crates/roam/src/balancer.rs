@@ -1,5 +1,5 @@
-//! A real balancer in front of servers: started with a configuration of its own on a free port, changed as its
-//! administrator would, ended with the story.
+//! A real balancer in front of servers: started with a configuration of its own on a free port,
+//! changed as its administrator would, ended with the story.
 
 mod haproxy;
 mod nginx;
@@ -115,7 +115,8 @@ impl<'a> Balancer<'a> {
 }
 
 impl Setting<'_> {
-    /// Writes the configuration and starts the program with it, in the place of `old` if there is one.
+    /// Writes the configuration and starts the program with it, in the place of `old` if there is
+    /// one.
     fn start(&self, old: Option<&Process>) -> Result<Process> {
         match self.product.maker() {
             Maker::Haproxy => haproxy::start(self, old),

@@ -1,7 +1,7 @@
 //! What the outcome of each story must be under each remedy, stated without having looked.
 //!
-//! It follows from four facts: which part of the address decides, whether the story changes it, how the
-//! balancer maps keys to servers, and who has the state.
+//! It follows from four facts: which part of the address decides, whether the story changes it, how
+//! the balancer maps keys to servers, and who has the state.
 
 use crate::remedy::{Library, Mapping, Product, Remedy, State};
 use crate::results::{Expected, Outcome};
@@ -15,8 +15,8 @@ pub(crate) fn expected(story: Story, remedy: &Remedy, library: Library, servers:
     // Where there are no sessions in memory to be lost, every server goes on.
     let elsewhere = match remedy.state {
         State::Memory => Outcome::Lost,
-        // Socket.IO's adapter writes a session into Redis when its client goes. A server that is killed
-        // writes no more.
+        // Socket.IO's adapter writes a session into Redis when its client goes. A server that is
+        // killed writes no more.
         State::Store if library == Library::SocketIo && story == Story::ServerLost => Outcome::Lost,
         State::Store | State::Token => Outcome::Recovered,
     };
@@ -29,8 +29,8 @@ pub(crate) fn expected(story: Story, remedy: &Remedy, library: Library, servers:
     }
 }
 
-/// Whether a Socket.IO client is in doubt before it has a session: its handshake, its first request and
-/// its first poll are three connections, and each may meet another server.
+/// Whether a Socket.IO client is in doubt before it has a session: its handshake, its first request
+/// and its first poll are three connections, and each may meet another server.
 pub(crate) fn counts_openings(story: Story, remedy: &Remedy, library: Library) -> bool {
     let each_elsewhere = story == Story::CarrierNat || remedy.balancer.mapping() == Mapping::InTurn;
     library == Library::SocketIo && each_elsewhere
@@ -50,8 +50,8 @@ fn opening(remedy: &Remedy, servers: u16) -> Expected {
     }
 }
 
-/// The share of clients that meet another server than before, and where it comes from; `None` where nobody
-/// does.
+/// The share of clients that meet another server than before, and where it comes from; `None` where
+/// nobody does.
 fn elsewhere_share(story: Story, balancer: Product, servers: u16) -> Option<(f64, &'static str)> {
     let n = f64::from(servers);
     let drawn = Some(((n - 1.0) / n, "(N-1)/N"));

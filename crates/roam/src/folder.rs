@@ -17,8 +17,9 @@ pub(crate) struct Folder(TempDir);
 impl Folder {
     /// A new one.
     ///
-    /// A signal that ends this program removes it too, which is why there should be one only. What was
-    /// started ends by itself, because its input ends, or because it was asked to be told of our end.
+    /// A signal that ends this program removes it too, which is why there should be one only. What
+    /// was started ends by itself, because its input ends, or because it was asked to be told of
+    /// our end.
     pub(crate) fn new() -> Result<Self> {
         let folder = TempDir::with_prefix("ringbolt-roam-").context("a temporary folder")?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;

@@ -62,8 +62,8 @@ impl fmt::Display for Expected {
     }
 }
 
-/// Whether a tally is as expected, and for a draw the probability of one at least as far from it. An
-/// empty tally shows nothing, so it is not.
+/// Whether a tally is as expected, and for a draw the probability of one at least as far from it.
+/// An empty tally shows nothing, so it is not.
 pub(crate) fn judged(tally: Tally, expected: &Expected) -> (bool, Option<f64>) {
     let total = tally.total();
     match expected {
@@ -76,9 +76,9 @@ pub(crate) fn judged(tally: Tally, expected: &Expected) -> (bool, Option<f64>) {
     }
 }
 
-/// The probability that of `trials` draws with probability `share` as few as `hits` succeed or as many,
-/// whichever is less likely, doubled: the exact two-sided binomial test. (A crate that has it has linear
-/// algebra beside it.)
+/// The probability that of `trials` draws with probability `share` as few as `hits` succeed or as
+/// many, whichever is less likely, doubled: the exact two-sided binomial test. (A crate that has it
+/// has linear algebra beside it.)
 ///
 /// # Panics
 ///

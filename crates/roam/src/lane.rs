@@ -19,12 +19,13 @@ pub(crate) const REMEDIES: [&str; 5] = ["address", "prefix", "cookie", "store", 
 
 /// What the client adds in each place.
 const ADDS: u32 = 5;
-/// Clients that are tried until one meets another server over LTE. That all stay has the probability 3^-40.
+/// Clients that are tried until one meets another server over LTE. That all stay has the
+/// probability 3^-40.
 const TRIES: usize = 40;
 const PLACES: [&str; 3] = ["Wi-Fi", "LTE", "Wi-Fi"];
 
-/// The first of the clients that the address would take to another server; where no address decides, the
-/// first.
+/// The first of the clients that the address would take to another server; where no address
+/// decides, the first.
 pub(crate) fn lived(
     remedy: &Remedy,
     seed: u64,

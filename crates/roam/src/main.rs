@@ -1,10 +1,10 @@
-//! Shows why stickiness by address breaks when the address changes, how often, and what helps: real servers,
-//! real clients, real balancers, and outcomes that were stated beforehand.
+//! Shows why stickiness by address breaks when the address changes, how often, and what helps: real
+//! servers, real clients, real balancers, and outcomes that were stated beforehand.
 //!
-//! A *scenario* is a story or something that is told of all stories; a *story* is something that happens to
-//! clients; a *remedy* is a balancer and a place for state; a *cell* is one story under one remedy with one
-//! library. `plan` makes the list of what is to be done, `run` does it, `play` plays a cell, `expected` says
-//! what must come out.
+//! A *scenario* is a story or something that is told of all stories; a *story* is something that
+//! happens to clients; a *remedy* is a balancer and a place for state; a *cell* is one story under
+//! one remedy with one library. `plan` makes the list of what is to be done, `run` does it, `play`
+//! plays a cell, `expected` says what must come out.
 
 #![forbid(unsafe_code)]
 
@@ -83,8 +83,8 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Options {
-    /// Ends with code 1 when an outcome differs from what was stated. With RINGBOLT_REQUIRE_ALL=1 also when
-    /// something was skipped.
+    /// Ends with code 1 when an outcome differs from what was stated. With RINGBOLT_REQUIRE_ALL=1
+    /// also when something was skipped.
     #[arg(long)]
     check: bool,
     /// Makes the addresses of an earlier run again.
@@ -99,7 +99,8 @@ struct Options {
     /// Writes a page, its data as JSON and CSV, and its first figure into this folder.
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
-    /// Puts the balancer of one remedy in the place of another's, so that --check can be seen to fail.
+    /// Puts the balancer of one remedy in the place of another's, so that --check can be seen to
+    /// fail.
     #[arg(long, value_name = "REMEDY=REMEDY", value_parser = planted, hide = true)]
     plant: Option<Planted>,
 }

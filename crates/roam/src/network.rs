@@ -1,5 +1,5 @@
-//! A network of this program's own, with all IPv6 addresses that clients need. Nobody else sees it, and it
-//! goes with the program.
+//! A network of this program's own, with all IPv6 addresses that clients need. Nobody else sees it,
+//! and it goes with the program.
 //!
 //! Loopback has all of 127.0.0.0/8 for IPv4 clients anywhere, but one address only for IPv6.
 

@@ -1,5 +1,5 @@
-//! What a run does: every cell, point and bar as a job of its own, with the programs that it needs, in groups
-//! that share servers.
+//! What a run does: every cell, point and bar as a job of its own, with the programs that it needs,
+//! in groups that share servers.
 
 use std::collections::BTreeSet;
 
@@ -177,7 +177,8 @@ mod tests {
         groups(&Scenario::all(), None, network).into_iter().flat_map(|group| group.jobs).collect()
     }
 
-    /// Ten stories with reconnects; eight remedies with three libraries, one with three, one with one.
+    /// Ten stories with reconnects; eight remedies with three libraries, one with three, one with
+    /// one.
     #[test]
     fn everything_is_planned_once() {
         let cells = |network| {

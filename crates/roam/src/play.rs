@@ -1,5 +1,5 @@
-//! Plays one story under one remedy: clients connect, something happens, they come back, and what became of
-//! each session is told from what they counted.
+//! Plays one story under one remedy: clients connect, something happens, they come back, and what
+//! became of each session is told from what they counted.
 
 use anyhow::{Result, bail, ensure};
 
@@ -173,7 +173,8 @@ pub(crate) fn outcome(before: &Answer, now: &Answer) -> Result<Outcome> {
     }
 }
 
-/// An error that a balancer causes by its choice, told from one that shows that something is broken.
+/// An error that a balancer causes by its choice, told from one that shows that something is
+/// broken.
 fn refusal(error: &str) -> Result<Outcome> {
     ensure!(error.contains("Session ID unknown"), "a client fails: {error}");
     Ok(Outcome::Refused)

@@ -1,4 +1,5 @@
-//! Programs that were started for a story: they end when they are dropped, and when this program does.
+//! Programs that were started for a story: they end when they are dropped, and when this program
+//! does.
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};

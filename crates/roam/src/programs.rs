@@ -66,14 +66,15 @@ impl Program {
             Self::Haproxy | Self::Nginx => output(&path, &["-v"])?,
             Self::Node => {
                 // Of the packages, not only of the program: it is they that are shown.
-                let script = "const v = (p) => require(`./node_modules/${p}/package.json`).version; \
-                              console.log(`${process.version}, socket.io ${v('socket.io')}, \
-                              ws ${v('ws')}`)";
+                let script = "const v = (p) => \
+                              require(`./node_modules/${p}/package.json`).version; \
+                              console.log(`${process.version}, socket.io ${v('socket.io')}, ws \
+                              ${v('ws')}`)";
                 output(&path, &["-e", script])?
             }
             Self::Python => {
-                let script = "import platform, redis, websockets; \
-                              print(platform.python_version() + ', websockets ' + websockets.__version__)";
+                let script = "import platform, redis, websockets; print(platform.python_version() \
+                              + ', websockets ' + websockets.__version__)";
                 output(&path, &["-c", script])?
             }
         };
@@ -112,7 +113,8 @@ fn said(variable: &str) -> Option<PathBuf> {
     std::env::var_os(variable).map(PathBuf::from)
 }
 
-/// The ringbolt of the release build, where this program was built, or one that is installed beside it.
+/// The ringbolt of the release build, where this program was built, or one that is installed beside
+/// it.
 fn beside_this_one() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
     let folder = own.parent().unwrap_or_else(|| Path::new("."));

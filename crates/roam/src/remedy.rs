@@ -1,5 +1,5 @@
-//! What can be done so that clients meet their state again: what stands in front of the servers, and where
-//! they keep the state.
+//! What can be done so that clients meet their state again: what stands in front of the servers,
+//! and where they keep the state.
 
 use crate::results;
 
@@ -20,7 +20,8 @@ pub(crate) struct Remedy {
 /// A balancer with its decisive setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Product {
-    /// ringbolt, `balance = "source"`, with a key of so many bits of an IPv4 address and 64 of an IPv6 one.
+    /// ringbolt, `balance = "source"`, with a key of so many bits of an IPv4 address and 64 of an
+    /// IPv6 one.
     Ringbolt { v4: u8 },
     /// HAProxy, `balance roundrobin`.
     HaproxyInTurn,
@@ -122,7 +123,7 @@ pub(crate) const ALL: [Remedy; 10] = [
         title: "ip_hash (nginx)",
         how: "The /24 of an IPv4 address decides, or the whole of an IPv6 one.",
         who_must_change: "nobody",
-        note: "Everybody in a /24 is on one server; an IPv6 client moves with each privacy address.",
+        note: "Everybody in a /24 is on one server; an IPv6 client moves with each new address.",
     },
     Remedy {
         name: "prefix",
@@ -149,7 +150,7 @@ pub(crate) const ALL: [Remedy; 10] = [
         title: "Cookie (HAProxy)",
         how: "The first answer carries a cookie that names the server; the client brings it back.",
         who_must_change: "who runs the balancer: it parses HTTP and holds the TLS keys",
-        note: "Needs clients that keep cookies; a server that dies still takes its sessions with it.",
+        note: "Needs clients that keep cookies; a server that dies takes its sessions with it.",
     },
     Remedy {
         name: "store",
@@ -165,10 +166,10 @@ pub(crate) const ALL: [Remedy; 10] = [
         balancer: Product::Ringbolt { v4: 32 },
         state: State::Token,
         title: "Resume token",
-        how: "Every answer carries the signed state; the client shows it to whichever server it meets, \
-              and sends again what was not acknowledged.",
+        how: "Every answer carries the signed state; the client shows it to whichever server it \
+              meets, and sends again what was not acknowledged.",
         who_must_change: "who writes the servers and the clients",
-        note: "The state must be small and may be seen by its client; an old token is a way back in time.",
+        note: "The state is small, and its client can read it; an old token leads back in time.",
     },
 ];
 
@@ -238,8 +239,8 @@ impl Product {
     }
 }
 
-/// A library whose servers and clients take part. What takes longest comes first, so that nobody waits for it
-/// in the end.
+/// A library whose servers and clients take part. What takes longest comes first, so that nobody
+/// waits for it in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Library {
     /// npm's `socket.io`, which polls first and upgrades then.

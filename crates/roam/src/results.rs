@@ -140,8 +140,8 @@ pub(crate) enum Expected {
         /// So.
         outcome: Outcome,
     },
-    /// Each reconnect draws anew: it ends like `outcome` with the probability `share`, otherwise like
-    /// `otherwise`. Tested two-sided at 1e-6.
+    /// Each reconnect draws anew: it ends like `outcome` with the probability `share`, otherwise
+    /// like `otherwise`. Tested two-sided at 1e-6.
     Draw {
         /// So with the probability `share`.
         outcome: Outcome,

@@ -74,7 +74,8 @@ pub(crate) fn run(wish: &Wish) -> Result<Results> {
     board.results().map(Results::in_order)
 }
 
-/// Which programs of those that are needed are missing; what that costs goes among what was skipped.
+/// Which programs of those that are needed are missing; what that costs goes among what was
+/// skipped.
 fn look_around(planned: &[Group], results: &mut Results) -> BTreeSet<Program> {
     let jobs = || planned.iter().flat_map(|group| &group.jobs);
     let needed: BTreeSet<Program> = jobs().flat_map(Job::needs).collect();

@@ -1,5 +1,5 @@
-//! The servers behind a balancer: real programs with the libraries that people use, which count for each
-//! session.
+//! The servers behind a balancer: real programs with the libraries that people use, which count for
+//! each session.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -98,8 +98,8 @@ impl<'a> Servers<'a> {
         self.all[index].program.crash()
     }
 
-    /// Waits until no server has a client: then each has noticed that its clients are gone, and written
-    /// what it writes when they go.
+    /// Waits until no server has a client: then each has noticed that its clients are gone, and
+    /// written what it writes when they go.
     pub(crate) fn quiet(&mut self) -> Result<()> {
         for server in self.all.iter_mut().filter(|server| server.alive) {
             let name = server.place.name.clone();

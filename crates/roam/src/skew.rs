@@ -1,5 +1,5 @@
-//! How sessions lie on the servers when many clients share an address, or stand in a row: what stickiness
-//! costs in balance.
+//! How sessions lie on the servers when many clients share an address, or stand in a row: what
+//! stickiness costs in balance.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -32,7 +32,8 @@ const STRIDE: [Product; 3] =
 
 /// People in the office, and as many elsewhere, each with an address of their own.
 const PEOPLE: usize = 500;
-/// Customers in a row, each with the next /30, and servers, which are as many as a /30 has addresses.
+/// Customers in a row, each with the next /30, and servers, which are as many as a /30 has
+/// addresses.
 const CUSTOMERS: u32 = 400;
 const STEP: u32 = 4;
 

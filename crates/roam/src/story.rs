@@ -68,7 +68,8 @@ impl Story {
         matches!(self, Self::Ipv6Privacy | Self::HappyEyeballs)
     }
 
-    /// Whether clients come back in it; where none does, it is about how sessions lie on the servers.
+    /// Whether clients come back in it; where none does, it is about how sessions lie on the
+    /// servers.
     pub(crate) fn has_reconnects(self) -> bool {
         self != Self::Stride
     }
@@ -94,8 +95,8 @@ impl Story {
         let (title, told, changes) = match self {
             Self::SameAddress => (
                 "Same address",
-                "A connection breaks and the client comes back from the address that it had. This is \
-                 what stickiness by address is made for.",
+                "A connection breaks and the client comes back from the address that it had. This \
+                 is what stickiness by address is made for.",
                 "nothing",
             ),
             Self::DhcpRenewal => (
@@ -106,16 +107,17 @@ impl Story {
             ),
             Self::WifiLte => (
                 "Wi-Fi to LTE and back",
-                "Somebody leaves the house with a telephone: Wi-Fi ends, the client comes back over \
-                 LTE, and a little later over Wi-Fi again. Counted is the worse of the two returns.",
+                "Somebody leaves the house with a telephone: Wi-Fi ends, the client comes back \
+                 over LTE, and a little later over Wi-Fi again. Counted is the worse of the two \
+                 returns.",
                 "the whole address, twice",
             ),
             Self::CarrierNat => (
                 "Carrier NAT",
-                "A carrier's NAT gives each connection the next address of a pool of eight, which lie \
-                 in eight networks. The client has not moved at all. For Socket.IO every HTTP request of \
-                 its polling is such a connection, so a session breaks before it has begun; counted is \
-                 whether it comes about.",
+                "A carrier's NAT gives each connection the next address of a pool of eight, which \
+                 lie in eight networks. The client has not moved at all. For Socket.IO every HTTP \
+                 request of its polling is such a connection, so a session breaks before it has \
+                 begun; counted is whether it comes about.",
                 "the whole address, with each connection",
             ),
             Self::Ipv6Privacy => (
@@ -126,14 +128,15 @@ impl Story {
             ),
             Self::HappyEyeballs => (
                 "Happy Eyeballs",
-                "A client has both families and takes the one that answers first (RFC 8305). It came \
-                 over IPv6, and this time the first packet was slow: it comes back over IPv4.",
+                "A client has both families and takes the one that answers first (RFC 8305). It \
+                 came over IPv6, and this time the first packet was slow: it comes back over \
+                 IPv4.",
                 "the family",
             ),
             Self::Office => (
                 "Office behind one address",
-                "Five hundred people in an office share one public address. They find their sessions \
-                 again, all of them on one server.",
+                "Five hundred people in an office share one public address. They find their \
+                 sessions again, all of them on one server.",
                 "nothing; but all have one key",
             ),
             Self::ServerAdded => (
@@ -145,8 +148,8 @@ impl Story {
             Self::ServerDrained => (
                 "Server drained",
                 "A server is drained before maintenance: it gets weight 0 by a reload (`down` in \
-                 nginx). Then connections break, and clients come back from the addresses that they \
-                 had.",
+                 nginx). Then connections break, and clients come back from the addresses that \
+                 they had.",
                 "one server takes no new sessions",
             ),
             Self::ServerLost => (
@@ -157,8 +160,9 @@ impl Story {
             ),
             Self::Stride => (
                 "Addresses in a stride",
-                "A provider gives each customer a /30, so customers' addresses are four apart. There \
-                 are four servers. HAProxy's default hash is the address modulo the number of servers.",
+                "A provider gives each customer a /30, so customers' addresses are four apart. \
+                 There are four servers. HAProxy's default hash is the address modulo the number \
+                 of servers.",
                 "nothing; but keys share a factor with N",
             ),
         };

@@ -92,10 +92,8 @@ fn law(text: &mut String, results: &Results) {
         ]);
     }
     let reconnects = results.law[0].reconnects;
-    let _ = writeln!(
-        text,
-        "{table}\nloss = P(key changes) x (N-1)/N, {reconnects} reconnects from other networks each\n"
-    );
+    let _ =
+        writeln!(text, "{table}\nloss = P(key changes) x (N-1)/N; {reconnects} reconnects each\n");
 }
 
 fn skew(text: &mut String, results: &Results) {

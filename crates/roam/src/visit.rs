@@ -1,5 +1,6 @@
-//! WebSocket clients of our own, for thousands of connections in seconds: each comes from an address, says
-//! which session it has, is told what the server knows, and is gone without a goodbye.
+//! WebSocket clients of our own, for thousands of connections in seconds: each comes from an
+//! address, says which session it has, is told what the server knows, and is gone without a
+//! goodbye.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Who does the jobs: threads that take one group after the other, each with servers, clients and balancers of
-//! its own, and write what they find on one board.
+//! Who does the jobs: threads that take one group after the other, each with servers, clients and
+//! balancers of its own, and write what they find on one board.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
@@ -107,8 +107,8 @@ impl<'a> Worker<'a> {
                 let Some(in_use) = error.downcast_ref::<PortInUse>() else {
                     return Err(error.context(format!("{name}: {part}")));
                 };
-                let mend = "end what uses it, give another --port, or run it as root, which gives it a \
-                            network of its own";
+                let mend = "end what uses it, give another --port, or run it as root, which gives \
+                            it a network of its own";
                 self.skip(format!("{name}: {part}"), in_use.to_string(), mend);
             }
             self.board.write().progress.done();

@@ -6,8 +6,8 @@ export function say(value) {
   console.log(JSON.stringify(value));
 }
 
-// Answers each command `{"do": NAME, ...}` by the function of that name, one after the other, until the input
-// ends; so a program cannot outlive the roam that has started it.
+// Answers each command `{"do": NAME, ...}` by the function of that name, one after the other, until
+// the input ends; so a program cannot outlive the roam that has started it.
 export async function obey(commands) {
   for await (const line of createInterface({ input: process.stdin })) {
     const command = JSON.parse(line);
@@ -50,7 +50,9 @@ export function microsecondsSince(start) {
 // Command line options: `--name s1 --port 0 --redis PATH`.
 export function options() {
   const words = process.argv.slice(2);
-  return Object.fromEntries(
-    words.flatMap((word, index) => (word.startsWith("--") ? [[word.slice(2), words[index + 1]]] : [])),
-  );
+  const given = {};
+  for (let index = 0; index < words.length; index += 2) {
+    given[words[index].replace(/^--/, "")] = words[index + 1];
+  }
+  return given;
 }

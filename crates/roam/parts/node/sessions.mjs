@@ -15,7 +15,8 @@ export async function connected(redisSocket) {
   return redis.connect();
 }
 
-// A session that this server does not know is begun anew, and nobody is told. Most programs do this.
+// A session that this server does not know is begun anew, and nobody is told. Most programs do
+// this.
 function inMemory() {
   const counters = new Map();
   return {

@@ -1,5 +1,6 @@
-// Socket.IO clients, many in one process: polling, then the upgrade, as they come. The commands are those of
-// ws_client.mjs. Each connection of a client comes from the next of its `from` addresses, in turn.
+// Socket.IO clients, many in one process: polling, then the upgrade, as they come. The commands are
+// those of ws_client.mjs. Each connection of a client comes from the next of its `from` addresses,
+// in turn.
 
 import { Agent } from "node:http";
 import { connect as tcp } from "node:net";
@@ -84,13 +85,15 @@ async function connect(client, { to, from }) {
   if (client.cookie) socket.io.opts.extraHeaders = { cookie: client.cookie };
   socket.connect();
   const { engine } = socket.io;
-  // One that is cut between two transports notices after 45 s only, so a client is left in peace until then.
-  client.settled = Promise.race(
-    ["upgrade", "upgradeError", "close"].map((event) => new Promise((resolve) => engine.once(event, resolve))),
-  );
+  // One that is cut between two transports notices after 45 s only, so a client is left in peace
+  // until then.
+  client.settled = new Promise((resolve) => {
+    for (const event of ["upgrade", "upgradeError", "close"]) engine.once(event, resolve);
+  });
   const answer = await told(client);
   const cookies = [...(engine._cookieJar?.cookies ?? [])];
-  client.cookie = cookies.map(([name, { value }]) => `${name}=${value}`).join("; ") || client.cookie;
+  const cookie = cookies.map(([name, { value }]) => `${name}=${value}`).join("; ");
+  client.cookie = cookie || client.cookie;
   return answer;
 }
 

@@ -1,9 +1,10 @@
-// A Socket.IO server that counts for each session, in `socket.data`, with connection state recovery.
+// A Socket.IO server that counts for each session, in `socket.data`, with connection state
+// recovery.
 //
 //   node socketio_server.mjs --name s1 --port 0 [--redis SOCKET]
 //
-// With --redis sessions and messages go through the Redis streams adapter, which every server reads.
-// Standard input: see lines.mjs.
+// With --redis sessions and messages go through the Redis streams adapter, which every server
+// reads. Standard input: see lines.mjs.
 
 import { createServer } from "node:http";
 import { Server } from "socket.io";
@@ -42,7 +43,8 @@ http.listen(Number(port), "127.0.0.1", () => say({ port: http.address().port }))
 await obey({
   async connected() {
     const count = io.of("/").sockets.size;
-    // A session is written to Redis when its client goes; the answer to this comes after that write.
+    // A session is written to Redis when its client goes; the answer to this comes after that
+    // write.
     if (store && count === 0) await store.ping();
     return { connected: count };
   },

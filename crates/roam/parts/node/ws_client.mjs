@@ -2,15 +2,15 @@
 //
 //   {"do": "open", "clients": [{"id", "to", "from"}], "adds": 2, "at_once": 16}
 //       connects each from its first address, without a session, and adds so often
-//       -> {"clients": [{"server", "counter", "sent"}]}, or {"error"} in place of one
+//       -> {"clients": [{"server", "counter", "sent", "micros"}]}, or {"error"} in place of one
 //   {"do": "drop", "ids": [...]}      cuts their connections, as a network does that is left
 //       -> {}
-//   {"do": "back", ...}               like open, with the session that each had; `micros` until it was told
+//   {"do": "back", ...}               like open, with the session that each had
 //   {"do": "time", "id", "adds"}      -> {"micros": [...]}, one a round trip
 //   {"do": "forget"}                  cuts all and forgets them
 //
-// `sent` is what a client has added since it was opened: the counter of a session that is whole. Cookies
-// are kept, as a browser does.
+// `sent` is what a client has added since it was opened: the counter of a session that is whole.
+// Cookies are kept, as a browser does.
 
 import { WebSocket } from "ws";
 import { bounded, each, microsecondsSince, obey } from "./lines.mjs";

@@ -2,9 +2,9 @@
 
 usage: client.py [--token]
 
-The commands are those of ../node/ws_client.mjs. With --token each client keeps a token in place of a
-session, numbers its messages, leaves one unanswered when it is cut, and sends that one again when it is
-back.
+The commands are those of ../node/ws_client.mjs. With --token each client keeps a token in place of
+a session, numbers its messages, leaves one unanswered when it is cut, and sends that one again when
+it is back.
 """
 
 import asyncio

@@ -10,8 +10,8 @@ def say(value):
 
 
 async def obey(commands):
-    """Answers each command {"do": NAME, ...} by the function of that name, until the input ends; so a
-    program cannot outlive the roam that has started it."""
+    """Answers each command {"do": NAME, ...} by the function of that name, until the input ends; so
+    a program cannot outlive the roam that has started it."""
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         command = json.loads(line)

@@ -1,13 +1,14 @@
 """A resume token: the state of a session, signed, in the client's own hands.
 
-Every answer brings a new token. A client that comes back shows its last one, and any server that knows
-the secret goes on from it; no server has to ask another. What this needs, and what it does not do:
+Every answer brings a new token. A client that comes back shows its last one, and any server that
+knows the secret goes on from it; no server has to ask another. What this needs, and what it does
+not do:
 
 - All servers know one secret. Who has it can make any state.
-- The state is small, since it travels with every answer, and the client can read it: it is signed, not
-  encrypted.
-- The client numbers its messages and keeps those that no answer has acknowledged. After it has come back
-  it sends them again; a server leaves out numbers that the state already has in it.
+- The state is small, since it travels with every answer, and the client can read it: it is signed,
+  not encrypted.
+- The client numbers its messages and keeps those that no answer has acknowledged. After it has come
+  back it sends them again; a server leaves out numbers that the state already has in it.
 - A client can show an older token than its last and so go back in time. A server that still has the
   session in memory takes whichever is newer. Where going back must be impossible (money), the state
   belongs into a store.

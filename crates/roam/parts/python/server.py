@@ -2,8 +2,8 @@
 
 usage: server.py --name s1 --port 0 [--redis SOCKET | --secret SECRET]
 
-The first message of a client is {"session": ID or null} or, with --secret, {"token": TOKEN or null}; each
-further one adds, and with --secret has a number: {"sequence": 3}. All are answered by
+The first message of a client is {"session": ID or null} or, with --secret, {"token": TOKEN or
+null}; each further one adds, and with --secret has a number: {"sequence": 3}. All are answered by
 {"server", "session", "counter"}, with --secret {"server", "sequence", "counter", "token"}.
 Standard input: see lines.py.
 """
@@ -25,8 +25,8 @@ SECONDS_KEPT = 600
 
 
 class Memory:
-    """Counters in this process. A session that it does not know is begun anew, and nobody is told. Most
-    programs do this."""
+    """Counters in this process. A session that it does not know is begun anew, and nobody is told.
+    Most programs do this."""
 
     def __init__(self):
         self.counters = {}
@@ -102,7 +102,8 @@ async def main(name, port, sessions):
         except ConnectionClosed:
             pass  # cut, as a network does that is left
 
-    async with serve(serve_client, "127.0.0.1", port, compression=None, ping_interval=None) as server:
+    options = {"compression": None, "ping_interval": None}
+    async with serve(serve_client, "127.0.0.1", port, **options) as server:
         say({"port": server.sockets[0].getsockname()[1]})
 
         async def connected(_command):

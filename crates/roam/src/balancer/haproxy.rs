@@ -1,4 +1,5 @@
-//! HAProxy's configuration, and how another is put in force: by a new process that takes the place of the old.
+//! HAProxy's configuration, and how another is put in force: by a new process that takes the place
+//! of the old.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};

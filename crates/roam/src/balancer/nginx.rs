@@ -36,7 +36,8 @@ pub(super) fn reload(setting: &Setting<'_>, process: &mut Process) -> Result<()>
     })
 }
 
-/// `max_fails=0`: a server that refuses is passed over for that one request, so that others keep theirs.
+/// `max_fails=0`: a server that refuses is passed over for that one request, so that others keep
+/// theirs.
 fn configuration(setting: &Setting<'_>) -> String {
     // Its workers would be somebody else, who cannot write into our folder.
     let user = if geteuid().is_root() { "user root;\n" } else { "" };
@@ -58,9 +59,9 @@ fn configuration(setting: &Setting<'_>) -> String {
     for addr in &setting.listening {
         let _ = writeln!(text, "    listen {addr} backlog=4096;");
     }
-    text += "    location / {\n      proxy_pass http://ws;\n      proxy_http_version 1.1;\n      \
-             proxy_set_header Host $http_host;\n      proxy_set_header Upgrade $http_upgrade;\n      \
-             proxy_set_header Connection $connection_upgrade;\n      proxy_read_timeout 1h;\n    }\n  \
-             }\n}\n";
+    text += "    location / {\n      proxy_pass http://ws;\n      proxy_http_version 1.1;\n \
+             proxy_set_header Host $http_host;\n      proxy_set_header Upgrade $http_upgrade;\n \
+             proxy_set_header Connection $connection_upgrade;\n      proxy_read_timeout 1h;\n \
+             }\n }\n}\n";
     text
 }

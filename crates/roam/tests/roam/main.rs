@@ -1,6 +1,7 @@
 //! The built `roam` as its users see it: what it prints, how it ends, and what it leaves behind.
 //!
-//! Stories that are cheap stand for all: what every story must show is what `roam all --check` checks.
+//! Stories that are cheap stand for all: what every story must show is what `roam all --check`
+//! checks.
 
 mod needs;
 mod program;
@@ -10,7 +11,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use crate::needs::{Need, all_there};
 use crate::program::{Ended, roam};
 
-/// Goal: a stranger finds out what there is. Method: the list, which names every scenario and remedy.
+/// Goal: a stranger finds out what there is. Method: the list, which names every scenario and
+/// remedy.
 #[test]
 fn it_lists_scenarios_and_remedies() {
     let Ended { code, out, .. } = roam(&["list"]).ended();
@@ -37,8 +39,8 @@ fn wrong_arguments_are_code_2_and_name_what_there_is() {
     }
 }
 
-/// Goal: a result can be had again. Method: one seed twice, another once; where sessions lie depends on
-/// addresses, and on nothing else.
+/// Goal: a result can be had again. Method: one seed twice, another once; where sessions lie
+/// depends on addresses, and on nothing else.
 #[test]
 fn a_seed_makes_the_same_results_again() {
     if !all_there("a_seed", &[Need::Ringbolt, Need::Node, Need::Haproxy]) {
@@ -52,7 +54,8 @@ fn a_seed_makes_the_same_results_again() {
     assert!(first.out.contains("seed 5") && first.out.contains("one server has all"), "{first:?}");
 }
 
-/// Goal: a real session of each library survives where it is stated to. Method: one remedy in one story.
+/// Goal: a real session of each library survives where it is stated to. Method: one remedy in one
+/// story.
 #[test]
 fn all_three_libraries_keep_their_sessions() {
     if !all_there("libraries", &[Need::Ringbolt, Need::Node, Need::Python]) {
@@ -67,7 +70,8 @@ fn all_three_libraries_keep_their_sessions() {
     assert!(ended.out.contains("3 outcomes, all as stated"), "{}", ended.out);
 }
 
-/// Goal: the check can fail. Method: a balancer that goes by turns is planted where the address should decide.
+/// Goal: the check can fail. Method: a balancer that goes by turns is planted where the address
+/// should decide.
 #[test]
 fn a_planted_balancer_is_found() {
     if !all_there("planted", &[Need::Ringbolt, Need::Node, Need::Python, Need::Haproxy]) {
@@ -83,8 +87,8 @@ fn a_planted_balancer_is_found() {
     assert!(!checked.out.contains("all as stated"), "{}", checked.out);
 }
 
-/// Goal: what a missing program costs is said, with the mend, and what is left is no whole. Method: HAProxy
-/// is looked for where it is not.
+/// Goal: what a missing program costs is said, with the mend, and what is left is no whole. Method:
+/// HAProxy is looked for where it is not.
 #[test]
 fn a_missing_program_is_skipped_with_a_line() {
     if !all_there("missing", &[Need::Ringbolt, Need::Node]) {
@@ -105,8 +109,8 @@ fn a_missing_program_is_skipped_with_a_line() {
     assert_eq!(required.code, 1, "{required:?}");
 }
 
-/// Goal: who is not root is told what is left out. Method: another user, for whom there is no network of its
-/// own, in a story that needs one.
+/// Goal: who is not root is told what is left out. Method: another user, for whom there is no
+/// network of its own, in a story that needs one.
 #[test]
 fn without_root_there_is_no_ipv6_and_it_says_so() {
     if !all_there("no root", &[Need::OtherUser]) {
@@ -120,8 +124,8 @@ fn without_root_there_is_no_ipv6_and_it_says_so() {
     assert!(ended.out.contains("0 outcomes, all as stated, but it is not all"), "{}", ended.out);
 }
 
-/// Goal: a port that somebody has is named, and nothing is shown for what was not done. Method: we have it;
-/// without root there is no other network to be in.
+/// Goal: a port that somebody has is named, and nothing is shown for what was not done. Method: we
+/// have it; without root there is no other network to be in.
 #[test]
 fn a_port_in_use_is_skipped_with_a_line() {
     if !all_there("port", &[Need::Ringbolt, Need::Node, Need::Haproxy, Need::OtherUser]) {
@@ -140,7 +144,8 @@ fn a_port_in_use_is_skipped_with_a_line() {
     assert!(!ended.out.contains("Sessions by server"), "{}", ended.out);
 }
 
-/// Goal: nothing is left behind, however it ends. Method: it is interrupted while servers and a balancer run.
+/// Goal: nothing is left behind, however it ends. Method: it is interrupted while servers and a
+/// balancer run.
 #[test]
 fn an_interrupted_run_leaves_nothing_behind() {
     if !all_there("interrupted", &[Need::Ringbolt, Need::Node, Need::Haproxy]) {
@@ -153,7 +158,8 @@ fn an_interrupted_run_leaves_nothing_behind() {
     ended.gone(&family);
 }
 
-/// Goal: a folder that cannot be written is an error before minutes have passed. Method: a file is there.
+/// Goal: a folder that cannot be written is an error before minutes have passed. Method: a file is
+/// there.
 #[test]
 fn a_report_needs_a_folder() {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");

@@ -19,8 +19,9 @@ pub(crate) enum Need {
     OtherUser,
 }
 
-/// Whether everything is there. If not, it is said on standard error, past the capture of the test runner, and
-/// in the file that `RINGBOLT_SKIPPED` names; with `RINGBOLT_REQUIRE_ALL=1` it is a failure.
+/// Whether everything is there. If not, it is said on standard error, past the capture of the test
+/// runner, and in the file that `RINGBOLT_SKIPPED` names; with `RINGBOLT_REQUIRE_ALL=1` it is a
+/// failure.
 pub(crate) fn all_there(test: &str, needs: &[Need]) -> bool {
     let missing: Vec<_> = needs.iter().filter_map(|need| need.missing()).collect();
     if missing.is_empty() {
