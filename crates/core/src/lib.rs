@@ -7,6 +7,7 @@
 
 extern crate alloc;
 
+pub mod adopt;
 mod back_off;
 pub mod change;
 pub mod close;
