@@ -137,6 +137,8 @@ pub struct Evidence<'a> {
     /// The direction that the journal names and the bytes read before those in hand, if it names this
     /// session.
     pub in_hand: Option<(DirectionId, u64)>,
+    /// Whether the engine was at work on this session, with or without bytes in hand.
+    pub suspect: bool,
     /// How the engine died.
     pub death: Death,
 }
@@ -167,9 +169,23 @@ pub enum Loss {
     Mismatch = 2,
 }
 
+impl Loss {
+    /// Number of reasons.
+    pub const COUNT: usize = 3;
+
+    /// Every reason, with its name in metrics.
+    pub const NAMES: [(Self, &'static str); Self::COUNT] = [
+        (Self::InHand, "in-hand"),
+        (Self::Uncounted, "uncounted"),
+        (Self::Mismatch, "mismatch"),
+    ];
+}
+
 /// Where a direction stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
+    /// Bytes read from the source in all, where the kernel counts them.
+    pub read: Option<u64>,
     /// Bytes that are outside of sockets and pipe.
     pub held: Held,
     /// Our FIN has gone to the sink.
@@ -203,10 +219,10 @@ pub enum Held {
 
 /// Judges a session.
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
-    let Evidence { record, client, server, in_hand, death, .. } = *evidence;
+    let Evidence { record, client, server, suspect, death, .. } = *evidence;
     let Some(phase) = record.phase() else { return Verdict::Lost(Loss::Mismatch) };
     let ending = matches!(phase, Phase::Free | Phase::Closing);
-    if !ending && in_hand.is_some() && death == Death::OwnFault {
+    if !ending && suspect && death == Death::OwnFault {
         return Verdict::Lost(Loss::InHand);
     }
     let (read, header) = (client.read(), i64::from(record.header_read.get()));
@@ -246,16 +262,17 @@ fn counted(evidence: &Evidence<'_>, server: &Counts, id: DirectionId) -> Result<
     let shut = sink.is_shut().unwrap_or(record.is(Flags::SHUT, id));
     let failed = record.is(Flags::FAILED, id) || has_failed(record, sink, id);
     let source_lost = is_lost(source);
+    let headers = [record.header_read.get(), record.header_sent.get()].map(i64::from);
+    let header = if id == DirectionId::ToServer { headers } else { [0; 2] };
+    let read = source.read() - header[0];
+    let total = u64::try_from(read).map_err(|_| Loss::Mismatch)?;
     let mut held = Held::Nothing;
     if !failed {
-        let headers = [record.header_read.get(), record.header_sent.get()].map(i64::from);
-        let header = if id == DirectionId::ToServer { headers } else { [0; 2] };
-        let read = source.read() - header[0];
         let gap = read - (sink.written(id.sink(), shut) - header[1]);
         let outside = gap - evidence.pipes[id as usize] as i64;
         held = held_by(evidence, id, read, outside)?;
     }
-    Ok(Standing { held, shut, failed, source_lost })
+    Ok(Standing { read: Some(total), held, shut, failed, source_lost })
 }
 
 /// A direction of a session with a UNIX socket. What is not in hand is what was written down.
@@ -278,9 +295,11 @@ fn recorded(evidence: &Evidence<'_>, id: DirectionId) -> Result<Standing, Loss> 
         ),
     };
     let failed = failed || record.is(Flags::FAILED, id);
+    let read = client.read() - i64::from(record.header_read.get());
+    let read = (id == DirectionId::ToServer).then_some(read as u64);
     let (offset, length) = record.spill(id);
     let held = if failed || length == 0 { Held::Nothing } else { Held::Spill { offset, length } };
-    Ok(Standing { held, shut, failed, source_lost })
+    Ok(Standing { read, held, shut, failed, source_lost })
 }
 
 /// Where so many bytes can be, of `read` that were read in all.

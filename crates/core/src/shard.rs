@@ -6,6 +6,7 @@
 //! clock; the engine's loop calls, in this order, [`Shard::complete`] for every completion,
 //! [`Shard::turn`] once, and sleeps until [`Shard::next_turn`].
 
+mod adopting;
 mod closing;
 mod connecting;
 mod doors;

@@ -15,8 +15,16 @@ const OPEN: Counts = Counts {
     error_pending: false,
 };
 
-const QUIET: Standing =
-    Standing { held: Held::Nothing, shut: false, failed: false, source_lost: false };
+/// A direction with nothing to be done about it, of which so many bytes were read.
+fn quiet(read: u64) -> Standing {
+    Standing {
+        read: Some(read),
+        held: Held::Nothing,
+        shut: false,
+        failed: false,
+        source_lost: false,
+    }
+}
 
 fn record(phase: Phase) -> Session {
     let record = Session::new_zeroed();
@@ -32,7 +40,7 @@ fn server(written: u64) -> Counts {
 
 fn evidence<'a>(record: &'a Session, client: Counts, server: Counts) -> Evidence<'a> {
     let server = Far::Tcp(server);
-    Evidence { record, client, server, pipes: [0; 2], in_hand: None, death: Death::Outside }
+    Evidence { record, client, server, pipes: [0; 2], in_hand: None, suspect: false, death: Death::Outside }
 }
 
 fn relaying(client: Counts, server: Counts) -> Verdict {
@@ -122,7 +130,7 @@ fn states_have_the_kernels_numbers() {
 fn a_quiet_session_goes_on() {
     let client = Counts { received: 500, acknowledged: 70, ..OPEN };
     let server = Counts { received: 70, ..server(500) };
-    assert_eq!(relaying(client, server), Verdict::GoOn([QUIET; 2]));
+    assert_eq!(relaying(client, server), Verdict::GoOn([quiet(500), quiet(70)]));
 }
 
 #[test]
@@ -131,7 +139,7 @@ fn what_a_pipe_holds_is_no_loss() {
     let client = Counts { received: 200_000, unread: 50_000, ..OPEN };
     let seen = evidence(&record, client, server(28_672));
     let seen = Evidence { pipes: [121_328, 0], ..seen };
-    assert_eq!(judge(&seen), Verdict::GoOn([QUIET; 2]));
+    assert_eq!(judge(&seen), Verdict::GoOn([quiet(150_000), quiet(0)]));
     let more = Evidence { pipes: [121_329, 0], ..seen };
     assert_eq!(judge(&more), Verdict::Lost(Loss::Mismatch), "more than was read");
 }
@@ -151,7 +159,7 @@ fn a_spill_is_what_is_left_of_it() {
     ];
     for (written, held) in rows {
         let wanted = held.map_or(Verdict::Lost(Loss::Mismatch), |held| {
-            Verdict::GoOn([Standing { held, ..QUIET }, QUIET])
+            Verdict::GoOn([Standing { held, ..quiet(10_000) }, quiet(0)])
         });
         assert_eq!(judge(&evidence(&record, client, server(written))), wanted, "{written}");
     }
@@ -173,7 +181,7 @@ fn what_was_in_hand_is_the_end_of_the_hot_buffer() {
             ..evidence(&record, client, server(written))
         };
         assert_eq!(to_server(judge(&seen)).held, held);
-        let crashed = Evidence { death: Death::OwnFault, ..seen };
+        let crashed = Evidence { death: Death::OwnFault, suspect: true, ..seen };
         assert_eq!(judge(&crashed), Verdict::Lost(Loss::InHand));
     }
     let seen = evidence(&record, client, server(10_000));
@@ -203,7 +211,7 @@ fn headers_are_no_part_of_the_stream() {
     record.header_read.set(28);
     record.header_sent.set(52);
     let client = Counts { received: 28 + 100, ..OPEN };
-    assert_eq!(judge(&evidence(&record, client, server(52 + 100))), Verdict::GoOn([QUIET; 2]));
+    assert_eq!(judge(&evidence(&record, client, server(52 + 100))), Verdict::GoOn([quiet(100), quiet(0)]));
     // Half of the header was sent, and nothing was read.
     record.set_spill(DirectionId::ToServer, 0, 52);
     let client = Counts { received: 28 + 100, unread: 100, ..OPEN };
@@ -263,7 +271,7 @@ fn what_a_lost_client_has_sent_is_still_held() {
     let client = Counts { state: State::Closed, received: 1_000, unread: 100, ..OPEN };
     let standing = to_server(judge(&evidence(&record, client, server(600))));
     let held = Held::Spill { offset: 0, length: 300 };
-    assert_eq!(standing, Standing { held, source_lost: true, ..QUIET });
+    assert_eq!(standing, Standing { held, source_lost: true, ..quiet(900) });
 }
 
 #[test]
@@ -272,12 +280,12 @@ fn nothing_is_judged_towards_a_sink_that_is_lost() {
     let client = Counts { received: 1_000, ..OPEN };
     let server = Counts { state: State::Closed, acknowledged: 300, ..OPEN };
     let standing = to_server(judge(&evidence(&record, client, server)));
-    assert_eq!(standing, Standing { failed: true, ..QUIET });
+    assert_eq!(standing, Standing { failed: true, ..quiet(1_000) });
 }
 
 #[test]
 fn before_there_is_a_server() {
-    let of = |phase, received, header: u16, in_hand| {
+    let of = |phase, received, header: u16, suspect| {
         let record = record(phase);
         record.header_read.set(header);
         judge(&Evidence {
@@ -285,21 +293,21 @@ fn before_there_is_a_server() {
             client: Counts { received, unread: 100, ..OPEN },
             server: Far::None,
             pipes: [0; 2],
-            in_hand,
+            in_hand: None,
+            suspect,
             death: Death::OwnFault,
         })
     };
-    assert_eq!(of(Phase::Heading, 100, 0, None), Verdict::ReadHeader);
-    assert_eq!(of(Phase::Heading, 100, 28, None), Verdict::ReadHeader, "not taken yet");
-    assert_eq!(of(Phase::Heading, 128, 28, None), Verdict::Connect, "taken");
-    assert_eq!(of(Phase::Heading, 110, 28, None), Verdict::Lost(Loss::Mismatch));
-    assert_eq!(of(Phase::Connecting, 100, 0, None), Verdict::Connect);
-    assert_eq!(of(Phase::Connecting, 128, 28, None), Verdict::Connect);
-    assert_eq!(of(Phase::Connecting, 129, 28, None), Verdict::Lost(Loss::Mismatch));
-    let looked_at = Some((DirectionId::ToServer, 0));
-    assert_eq!(of(Phase::Heading, 100, 0, looked_at), Verdict::Lost(Loss::InHand));
-    assert_eq!(of(Phase::Closing, 100, 0, looked_at), Verdict::Over);
-    assert_eq!(of(Phase::Relaying, 100, 0, None), Verdict::Lost(Loss::Mismatch));
+    assert_eq!(of(Phase::Heading, 100, 0, false), Verdict::ReadHeader);
+    assert_eq!(of(Phase::Heading, 100, 28, false), Verdict::ReadHeader, "not taken yet");
+    assert_eq!(of(Phase::Heading, 128, 28, false), Verdict::Connect, "taken");
+    assert_eq!(of(Phase::Heading, 110, 28, false), Verdict::Lost(Loss::Mismatch));
+    assert_eq!(of(Phase::Connecting, 100, 0, false), Verdict::Connect);
+    assert_eq!(of(Phase::Connecting, 128, 28, false), Verdict::Connect);
+    assert_eq!(of(Phase::Connecting, 129, 28, false), Verdict::Lost(Loss::Mismatch));
+    assert_eq!(of(Phase::Heading, 100, 0, true), Verdict::Lost(Loss::InHand));
+    assert_eq!(of(Phase::Closing, 100, 0, true), Verdict::Over);
+    assert_eq!(of(Phase::Relaying, 100, 0, false), Verdict::Lost(Loss::Mismatch));
 }
 
 #[test]
@@ -321,11 +329,13 @@ fn towards_a_unix_socket_the_record_is_all_there_is() {
             server: Far::Unix,
             pipes: [0; 2],
             in_hand,
+            suspect: in_hand.is_some(),
             death: Death::Outside,
         })
     };
     let held = Held::Spill { offset: 5, length: 10 };
-    let whole = Verdict::GoOn([Standing { held, ..QUIET }, QUIET]);
+    let to_client = Standing { read: None, ..quiet(0) };
+    let whole = Verdict::GoOn([Standing { held, ..quiet(1_000) }, to_client]);
     assert_eq!(of(None), whole);
     assert_eq!(of(Some((DirectionId::ToServer, 1_000))), whole, "nothing was read yet");
     assert_eq!(of(Some((DirectionId::ToServer, 900))), Verdict::Lost(Loss::Uncounted));
