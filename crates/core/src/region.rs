@@ -30,7 +30,7 @@ pub const LAYOUT: u32 = 8;
 const PAGE: usize = 4096;
 
 /// What one worker works on; moves into its thread as bytes and is viewed there.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Part<'r> {
     /// What is in hand.
     pub journal: &'r Journal,

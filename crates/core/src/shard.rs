@@ -43,7 +43,7 @@ use crate::timers::Timers;
 use crate::token::{Op, Token};
 
 /// Where a worker stands in the region and among the others.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Place<'r> {
     /// This worker's number.
     pub worker: usize,

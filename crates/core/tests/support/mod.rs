@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ringbolt_core::adopt::{Counts, State};
 use ringbolt_core::kernel::{Errno, Fd, Kernel, Readiness, Remote, Span};
 use ringbolt_core::limits::PIPE_BYTES;
 use ringbolt_core::pipes::Pipe;
@@ -85,6 +86,8 @@ pub(crate) struct Socket {
     forgiven: bool,
     pub(crate) closed: Option<End>,
     poll: Option<Token>,
+    /// We connected it.
+    active: bool,
     /// A UNIX socket: bytes written are in the peer's hands, and a close is no reset.
     pub(crate) unix: bool,
     /// Where it is bound.
@@ -116,6 +119,31 @@ impl Socket {
     /// What we have written of the session's stream.
     pub(crate) fn stream_out(&self) -> &[u8] {
         self.written.get(self.preface..).unwrap_or_default()
+    }
+
+    /// What TCP would have counted. The peer's kernel acknowledges what the peer has taken.
+    fn counts(&self) -> Counts {
+        let delivered = self.taken == self.written.len();
+        let state = match (self.peer_reset, self.peer_fin, self.shut) {
+            (true, ..) => State::Closed,
+            (false, true, true) if delivered => State::Closed,
+            (false, true, true) => State::BothEnding,
+            (false, true, false) => State::CloseWait,
+            (false, false, true) => State::FinWait,
+            (false, false, false) => State::Established,
+        };
+        let fin = u64::from(self.shut);
+        let acknowledged = self.taken as u64 + u64::from(self.active);
+        Counts {
+            state,
+            received: self.sent_by_peer.len() as u64 + u64::from(self.peer_fin),
+            acknowledged: acknowledged + if delivered { fin } else { 0 },
+            unread: (self.sent_by_peer.len() - self.read) as u32,
+            queued: (self.written.len() - self.taken) as u32
+                + if delivered { 0 } else { fin as u32 },
+            fin_received: self.peer_fin,
+            error_pending: self.peer_reset && !self.error_taken,
+        }
     }
 
     fn room(&self) -> usize {
@@ -306,6 +334,29 @@ impl MemoryKernel {
         }
     }
 
+    /// The engine died: nothing is in flight any more, and whatever is not `owned` is closed. Returns the
+    /// connections that it had accepted and not looked at.
+    pub(crate) fn engine_is_gone(&mut self, owned: &BTreeSet<Fd>) -> Vec<Fd> {
+        self.accepting = None;
+        self.connects.clear();
+        self.delivered.clear();
+        let accepted = |(token, fd, _): &(Token, i32, bool)| {
+            (token.op == Op::Accept && *fd > 0 && !owned.contains(fd)).then_some(*fd)
+        };
+        let waiting: Vec<Fd> = self.completions.drain(..).filter_map(|it| accepted(&it)).collect();
+        self.sockets.values_mut().for_each(|socket| socket.poll = None);
+        let kept = |fd: &Fd| owned.contains(fd) || waiting.contains(fd) || self.queue.contains(fd);
+        let open = self.sockets.iter().filter(|(_, socket)| socket.closed.is_none());
+        let swept: Vec<Fd> = open.map(|(fd, _)| *fd).filter(|fd| !kept(fd)).collect();
+        swept.into_iter().for_each(|fd| self.close(fd));
+        for (read, pipe) in &mut self.pipes {
+            if !owned.contains(read) {
+                pipe.ends = 0;
+            }
+        }
+        waiting
+    }
+
     /// The kernel ends a poll by itself, as an overflow of the completion queue does.
     pub(crate) fn poll_ends(&mut self, fd: Fd) {
         if let Some(token) = self.sockets.get_mut(&fd).and_then(|socket| socket.poll.take()) {
@@ -346,6 +397,7 @@ impl MemoryKernel {
 
     /// Writes what there is room for.
     fn give(&mut self, fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno> {
+        self.tell(Call::Send(fd));
         let socket = self.socket(fd);
         assert!(!socket.shut, "{fd} is written to after its shutdown");
         if socket.peer_reset && socket.unix {
@@ -630,6 +682,15 @@ impl Kernel for MemoryKernel {
     fn unacknowledged(&mut self, fd: Fd) -> u32 {
         let socket = self.socket(fd);
         (socket.written.len() - socket.taken) as u32
+    }
+
+    fn counts(&mut self, fd: Fd) -> Option<Counts> {
+        let socket = self.sockets.get(&fd).filter(|socket| !socket.unix)?;
+        Some(socket.counts())
+    }
+
+    fn waiting_in(&mut self, pipe: Fd) -> usize {
+        self.pipe_at(pipe).bytes.len()
     }
 
     fn fin_received(&mut self, fd: Fd) -> bool {
