@@ -202,6 +202,7 @@ impl std::fmt::Debug for Probe {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Call {
     Receive(Fd),
+    Send(Fd),
     ShutDown(Fd),
     /// From a socket, into the pipe with this read end.
     SpliceIn(Fd, Fd),
@@ -591,6 +592,7 @@ impl Kernel for MemoryKernel {
         let fd = self.create(self.server_window.unwrap_or(window), address(to));
         let socket = self.socket(fd);
         (socket.unix, socket.from) = (matches!(to, Remote::Unix(_)), from);
+        socket.active = true;
         Ok(fd)
     }
 
