@@ -174,11 +174,8 @@ impl Loss {
     pub const COUNT: usize = 3;
 
     /// Every reason, with its name in metrics.
-    pub const NAMES: [(Self, &'static str); Self::COUNT] = [
-        (Self::InHand, "in-hand"),
-        (Self::Uncounted, "uncounted"),
-        (Self::Mismatch, "mismatch"),
-    ];
+    pub const NAMES: [(Self, &'static str); Self::COUNT] =
+        [(Self::InHand, "in-hand"), (Self::Uncounted, "uncounted"), (Self::Mismatch, "mismatch")];
 }
 
 /// Where a direction stands.
@@ -297,7 +294,18 @@ fn recorded(evidence: &Evidence<'_>, id: DirectionId) -> Result<Standing, Loss> 
     let failed = failed || record.is(Flags::FAILED, id);
     let read = client.read() - i64::from(record.header_read.get());
     let read = (id == DirectionId::ToServer).then_some(read as u64);
-    let (offset, length) = record.spill(id);
+    let (offset, recorded) = record.spill(id);
+    let mut length = recorded;
+    if id == DirectionId::ToClient && !failed && recorded > 0 {
+        // What the client's side has got of it is counted, and the record may lag.
+        let written = client.written(Side::Client, shut);
+        let left = record.received[id as usize].get() as i64 - written;
+        length = usize::try_from(left).map_err(|_| Loss::Mismatch)?;
+        if length > recorded {
+            return Err(Loss::Mismatch);
+        }
+    }
+    let offset = offset + recorded - length;
     let held = if failed || length == 0 { Held::Nothing } else { Held::Spill { offset, length } };
     Ok(Standing { read, held, shut, failed, source_lost })
 }

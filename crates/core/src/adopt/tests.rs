@@ -40,7 +40,15 @@ fn server(written: u64) -> Counts {
 
 fn evidence<'a>(record: &'a Session, client: Counts, server: Counts) -> Evidence<'a> {
     let server = Far::Tcp(server);
-    Evidence { record, client, server, pipes: [0; 2], in_hand: None, suspect: false, death: Death::Outside }
+    Evidence {
+        record,
+        client,
+        server,
+        pipes: [0; 2],
+        in_hand: None,
+        suspect: false,
+        death: Death::Outside,
+    }
 }
 
 fn relaying(client: Counts, server: Counts) -> Verdict {
@@ -211,7 +219,10 @@ fn headers_are_no_part_of_the_stream() {
     record.header_read.set(28);
     record.header_sent.set(52);
     let client = Counts { received: 28 + 100, ..OPEN };
-    assert_eq!(judge(&evidence(&record, client, server(52 + 100))), Verdict::GoOn([quiet(100), quiet(0)]));
+    assert_eq!(
+        judge(&evidence(&record, client, server(52 + 100))),
+        Verdict::GoOn([quiet(100), quiet(0)])
+    );
     // Half of the header was sent, and nothing was read.
     record.set_spill(DirectionId::ToServer, 0, 52);
     let client = Counts { received: 28 + 100, unread: 100, ..OPEN };
