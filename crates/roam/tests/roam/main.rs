@@ -116,7 +116,7 @@ fn without_root_there_is_no_ipv6_and_it_says_so() {
     if !all_there("no root", &[Need::OtherUser]) {
         return;
     }
-    let ended = roam(&["run", "ipv6-privacy", "--check"]).as_nobody().ended();
+    let ended = roam(&["run", "ipv6-privacy", "--check"]).without_root().ended();
     assert_eq!(ended.code, 0, "{ended:?}");
     let line = "skipped ipv6-privacy, happy-eyeballs: no network of its own with IPv6 addresses: \
                 this user is not root; run it as root";
@@ -134,7 +134,7 @@ fn a_port_in_use_is_skipped_with_a_line() {
     let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let addr = holder.local_addr().expect("it has one");
     let port = addr.port().to_string();
-    let ended = roam(&["run", "stride", "--check", "--port", &port]).as_nobody().ended();
+    let ended = roam(&["run", "stride", "--check", "--port", &port]).without_root().ended();
     assert_eq!(ended.code, 0, "{ended:?}");
     let skipped: Vec<_> = ended.out.lines().filter(|line| line.starts_with("skipped")).collect();
     assert_eq!(skipped.len(), 3, "{}", ended.out);

@@ -57,7 +57,7 @@ impl Roam {
     }
 
     /// As a user who may do nothing special.
-    pub(crate) fn as_nobody(self) -> Self {
+    pub(crate) fn without_root(self) -> Self {
         let arguments: Vec<_> =
             self.command.get_args().map(|word| word.to_string_lossy()).collect();
         let arguments: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
