@@ -162,7 +162,7 @@ pub(crate) struct Slot {
     pub(crate) connecting: bool,
     /// Its time limit is; both always give a completion.
     pub(crate) connect_timing: bool,
-    /// The session is on the run list.
+    /// The slot stands in the run list; it may do so for a session that has ended.
     pub(crate) queued: bool,
     /// The fin timeout counts, not the idle one.
     pub(crate) half_closed: bool,
@@ -194,6 +194,11 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// For the slot's next session. What lists it stands in does not change with that.
+    pub(crate) fn anew(&self) -> Self {
+        Self { queued: self.queued, in_queue: self.in_queue, ..Self::FRESH }
+    }
+
     pub(crate) const FRESH: Self = Self {
         watches: [Watch::FRESH; 2],
         connecting: false,

@@ -175,7 +175,7 @@ impl Shard<'_> {
             self.place.part.journal.set_used(self.slab.used());
         }
         match self.slots.get_mut(slot as usize) {
-            Some(state) => *state = Slot { in_queue: state.in_queue, ..Slot::FRESH },
+            Some(state) => *state = state.anew(),
             None => self.slots.push(Slot::FRESH),
         }
         let session = self.session(slot);

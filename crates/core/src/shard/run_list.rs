@@ -56,6 +56,7 @@ impl Shard<'_> {
         let state = &mut self.slots[slot as usize];
         if !state.queued {
             state.queued = true;
+            debug_assert!(self.run_list.len() < self.slots.len(), "no slot stands in it twice");
             self.run_list.push_back(slot);
         }
     }
