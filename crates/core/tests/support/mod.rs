@@ -5,6 +5,7 @@
 
 pub(crate) mod ground;
 pub(crate) mod heading;
+mod socket;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -16,6 +17,8 @@ use ringbolt_core::limits::PIPE_BYTES;
 use ringbolt_core::pipes::Pipe;
 use ringbolt_core::proxy_header::Heading;
 use ringbolt_core::token::{Op, Token};
+
+pub(crate) use socket::Socket;
 
 /// How a connection ended, as its peer sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,74 +56,6 @@ pub(crate) enum Answer {
     Refuses,
     /// A UNIX socket cannot be: its queue is full.
     IsSilent,
-}
-
-/// A connection: our socket, and what its peer did and saw.
-#[derive(Debug, Default)]
-pub(crate) struct Socket {
-    /// The other socket of the session, once it is known.
-    pub(crate) mate: Option<Fd>,
-    /// The session got as far as moving bytes.
-    pub(crate) relayed: bool,
-    /// Everything the peer has sent.
-    pub(crate) sent_by_peer: Vec<u8>,
-    /// How much of it was read.
-    pub(crate) read: usize,
-    /// How much of it was a PROXY header.
-    pub(crate) heading: usize,
-    /// Where an urgent mark stands, in bytes sent by the peer. A UNIX socket has none; there it is
-    /// where a read stops once and says nothing of it.
-    urgent: Option<usize>,
-    pub(crate) peer_fin: bool,
-    pub(crate) peer_reset: bool,
-    error_taken: bool,
-    /// Everything we have written, and how much of it the peer has taken.
-    pub(crate) written: Vec<u8>,
-    /// How much of it is a PROXY header.
-    pub(crate) preface: usize,
-    pub(crate) taken: usize,
-    pub(crate) window: usize,
-    no_space: bool,
-    pub(crate) shut: bool,
-    forgiven: bool,
-    pub(crate) closed: Option<End>,
-    poll: Option<Token>,
-    /// A UNIX socket: bytes written are in the peer's hands, and a close is no reset.
-    pub(crate) unix: bool,
-    /// Where it is bound.
-    pub(crate) from: Option<IpAddr>,
-}
-
-impl Socket {
-    fn readiness(&self) -> Readiness {
-        let mut bits = Readiness::default();
-        let mut set = |on: bool, bit: Readiness| {
-            if on {
-                bits = bits.and(bit);
-            }
-        };
-        let over = self.peer_fin || self.peer_reset;
-        set(self.read < self.sent_by_peer.len() || over, Readiness::IN);
-        set(self.room() > 0 || self.peer_reset, Readiness::OUT);
-        set(self.peer_reset && !self.error_taken, Readiness::ERROR);
-        set(self.peer_reset || (self.peer_fin && self.shut), Readiness::HANG_UP);
-        set(over, Readiness::PEER_ENDED);
-        bits
-    }
-
-    /// What the peer has sent of the session's stream.
-    pub(crate) fn stream_in(&self) -> &[u8] {
-        &self.sent_by_peer[self.heading..]
-    }
-
-    /// What we have written of the session's stream.
-    pub(crate) fn stream_out(&self) -> &[u8] {
-        self.written.get(self.preface..).unwrap_or_default()
-    }
-
-    fn room(&self) -> usize {
-        self.window - (self.written.len() - self.taken)
-    }
 }
 
 /// The kernel and everything it knows.
@@ -320,46 +255,11 @@ impl MemoryKernel {
         }
     }
 
-    /// Takes what can be read, as far as the next urgent mark.
-    fn take(&mut self, fd: Fd, into: &[Cell<u8>]) -> Result<usize, Errno> {
-        let socket = self.socket(fd);
-        let mut end = socket.sent_by_peer.len();
-        if let Some(mark) = socket.urgent.filter(|mark| *mark > socket.read) {
-            end = mark; // reads stop at the mark
-        }
-        if socket.urgent.is_some_and(|mark| mark <= socket.read && end > mark) {
-            socket.urgent = None;
-        }
-        let bytes = (end - socket.read).min(into.len());
-        if bytes > 0 {
-            let from = &socket.sent_by_peer[socket.read..][..bytes];
-            into.iter().zip(from).for_each(|(place, byte)| place.set(*byte));
-            socket.read += bytes;
-            return Ok(bytes);
-        }
-        if socket.peer_reset && !socket.error_taken && !socket.peer_fin {
-            socket.error_taken = true;
-            return Err(Errno::CONNECTION_RESET);
-        }
-        if socket.peer_fin || socket.peer_reset { Ok(0) } else { Err(Errno::AGAIN) }
-    }
-
     /// Writes what there is room for.
     fn give(&mut self, fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno> {
         let socket = self.socket(fd);
         assert!(!socket.shut, "{fd} is written to after its shutdown");
-        if socket.peer_reset && socket.unix {
-            return Err(Errno::PIPE); // the error waits for a read
-        }
-        if socket.peer_reset {
-            let first = !socket.error_taken;
-            socket.error_taken = true;
-            return Err(if first { Errno::CONNECTION_RESET } else { Errno::PIPE });
-        }
-        let bytes = socket.room().min(from.len());
-        socket.no_space = bytes < from.len();
-        socket.written.extend(from[..bytes].iter().map(Cell::get));
-        if bytes == 0 { Err(Errno::AGAIN) } else { Ok(bytes) }
+        socket.give(from)
     }
 
     /// Judges the FINs sent to sockets whose mate is known by now. A session whose server was reached
@@ -555,7 +455,7 @@ impl Kernel for MemoryKernel {
 
     fn receive(&mut self, fd: Fd, into: &[Cell<u8>]) -> Result<usize, Errno> {
         self.tell(Call::Receive(fd));
-        self.take(fd, into)
+        self.socket(fd).take(into)
     }
 
     fn send(&mut self, fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno> {
@@ -589,7 +489,7 @@ impl Kernel for MemoryKernel {
         }
         let unread = socket.sent_by_peer.len() - socket.read;
         let buffer = vec![Cell::new(0); most.min(PIPE_FULL).min(unread)];
-        let bytes = self.take(from, &buffer)?;
+        let bytes = self.socket(from).take(&buffer)?;
         let spliced = buffer[..bytes].iter().map(Cell::get);
         self.pipe_at(pipe - 1).bytes.extend(spliced);
         Ok(bytes)
