@@ -91,10 +91,12 @@ pub(crate) fn judge(run: &Run) -> Vec<Judged<'_>> {
     all
 }
 
-/// Rows that a run had nothing for, so that no table looks whole which is not.
+/// Rows that a run had nothing for, so that no table looks whole which is not; none where nobody was
+/// held against anything.
 pub(crate) fn missing(run: &Run) -> Vec<&'static str> {
     let judged = judge(run);
-    if run.mode == Mode::Growth || judged.iter().any(|one| one.bar.must.is_none()) {
+    let against_base = judged.iter().any(|one| one.bar.must.is_none());
+    if run.mode == Mode::Growth || judged.is_empty() || against_base {
         return Vec::new();
     }
     let absent = |row: &&Row| !judged.iter().any(|one| one.title == row.title);

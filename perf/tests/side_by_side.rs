@@ -6,6 +6,7 @@ mod skip;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -99,8 +100,12 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// A short run in a network of its own; `None`, said loudly, where there is none to be had.
+/// A short run in a network of its own, while no other has the cores: what moves bulk stands back for
+/// everybody, and beside another run it would not move at all. `None`, said loudly, where there is no
+/// network to be had.
 fn run(folder: &Folder, arguments: &[&str]) -> Option<Output> {
+    static CORES: Mutex<()> = Mutex::new(());
+    let _alone = CORES.lock().unwrap_or_else(PoisonError::into_inner);
     if !Command::new("unshare").args(["--net", "true"]).status().is_ok_and(|s| s.success()) {
         skip::skip("no network of its own: needs root and unshare");
         return None;

@@ -25,10 +25,8 @@ pub(crate) fn markdown(run: &Run) -> String {
         machine.processor,
         machine.cores.len()
     );
-    if !judged.is_empty() {
-        for reservation in reservations(run) {
-            text += &format!("{reservation}\n");
-        }
+    for reservation in reservations(run) {
+        text += &format!("{reservation}\n");
     }
     text
 }
