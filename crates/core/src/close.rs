@@ -45,11 +45,13 @@ pub enum Cause {
     Shortage = 17,
     /// No source of the servers that were tried had a port left.
     NoPort = 18,
+    /// The engine that served it died, and nothing proves that no byte is lost.
+    EngineDied = 19,
 }
 
 impl Cause {
     /// Number of causes.
-    pub const COUNT: usize = 19;
+    pub const COUNT: usize = 20;
 
     /// Every cause, with its name in metrics and logs and HAProxy's two letters (who, and in which
     /// phase).
@@ -73,6 +75,7 @@ impl Cause {
         (Self::ServersFull, "servers-full", "PC"),
         (Self::Shortage, "shortage", "RC"),
         (Self::NoPort, "no-port", "RC"),
+        (Self::EngineDied, "engine-died", "ID"),
     ];
 
     /// The name in metrics and logs.

@@ -10,6 +10,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
+use crate::adopt::Counts;
 use crate::pipes::Pipe;
 use crate::proxy_header::Heading;
 use crate::token::Token;
@@ -188,6 +189,13 @@ pub trait Kernel {
 
     /// Inline: whether the peer's FIN has been received; takes no error.
     fn fin_received(&mut self, fd: Fd) -> bool;
+
+    /// Inline: what is counted on a TCP connection, read so that nothing moved between its parts; `None`
+    /// when it is no such connection, or does not come to rest.
+    fn counts(&mut self, fd: Fd) -> Option<Counts>;
+
+    /// Inline: bytes that wait in a pipe.
+    fn waiting_in(&mut self, pipe: Fd) -> usize;
 
     /// Inline: give the memory of an empty spill block back.
     fn release(&mut self, block: &[Cell<u8>]);

@@ -12,12 +12,17 @@ pub struct Key(pub [u8; 16]);
 impl Key {
     /// The key of an address: its leading bits, the rest zero. A v4-mapped address is IPv4.
     pub fn of(addr: IpAddr, prefix: KeyPrefix) -> Self {
-        let (bits, length) = match addr.to_canonical() {
-            IpAddr::V4(v4) => (u128::from(v4.to_ipv6_mapped()), 96 + u32::from(prefix.v4.min(32))),
-            IpAddr::V6(v6) => (u128::from(v6), u32::from(prefix.v6.min(128))),
+        let bits = match addr.to_canonical() {
+            IpAddr::V4(_) => 96 + prefix.v4.min(32),
+            IpAddr::V6(_) => prefix.v6,
         };
-        let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
-        Self((bits & mask).to_be_bytes())
+        Self::of_bits(address_bytes(addr.to_canonical()), bits)
+    }
+
+    /// The key of an address as a record keeps it, and of how many leading bits make it.
+    pub fn of_bits(addr: [u8; 16], bits: u8) -> Self {
+        let mask = u128::MAX.checked_shl(128 - u32::from(bits.min(128))).unwrap_or(0);
+        Self((u128::from_be_bytes(addr) & mask).to_be_bytes())
     }
 
     /// The masked address, IPv4 when it is one.

@@ -7,7 +7,9 @@
 
 extern crate alloc;
 
+pub mod adopt;
 mod back_off;
+pub mod census;
 pub mod change;
 pub mod close;
 mod direction;

@@ -35,6 +35,7 @@ pub struct Journal {
 }
 
 const IN_HAND: u64 = 1 << 63;
+const LOOKED_AT: u64 = 1 << 62;
 
 impl Journal {
     /// Before a receive into the hot buffer: whose bytes will be in it, and how many bytes of that
@@ -44,6 +45,17 @@ impl Journal {
         let word = IN_HAND | (direction as u64) << 32 | u64::from(slot);
         // Release: a survivor that sees this word sees the base as well.
         self.in_hand.store(word, Ordering::Release);
+    }
+
+    /// Before anything is done with a session that might end this engine, without bytes in hand.
+    pub fn look_at(&self, slot: u32) {
+        self.in_hand.store(LOOKED_AT | u64::from(slot), Ordering::Release);
+    }
+
+    /// The slot of the session that was at work on.
+    pub fn suspect(&self) -> Option<u32> {
+        let word = self.in_hand.load(Ordering::Acquire);
+        (word & (IN_HAND | LOOKED_AT) != 0).then_some(word as u32)
     }
 
     /// After the bytes have been sent or spilled and that is written down.
@@ -125,7 +137,9 @@ pub struct Session {
     spills: [AtomicU32; 2],
     /// Bytes in each direction's pipe; written after each splice. A survivor asks the pipe.
     piped: [Cell<u32>; 2],
-    _spare: [u64; 1],
+    /// Where its key is counted, and 1; 0: nowhere. Written when the count is, and by whoever counts anew.
+    key_place: Cell<u32>,
+    _spare: u32,
 }
 
 const _: () = assert!(size_of::<Session>() == 128, "two cache lines");
@@ -241,6 +255,16 @@ impl Session {
         self.source.set(place.map_or(0, |place| place + 1));
     }
 
+    /// Where its key is counted.
+    pub fn key_place(&self) -> Option<u32> {
+        self.key_place.get().checked_sub(1)
+    }
+
+    /// Writes down where its key is counted.
+    pub fn set_key_place(&self, place: Option<u32>) {
+        self.key_place.set(place.map_or(0, |place| place + 1));
+    }
+
     /// Offset and length of what waits in a direction's spill block, or in the place for a PROXY header.
     pub fn spill(&self, direction: DirectionId) -> (usize, usize) {
         let word = self.spills[direction as usize].load(Ordering::Acquire);
@@ -282,6 +306,7 @@ impl Session {
         self.sockets.iter().for_each(|socket| socket.set(NO_FD));
         self.pipes.iter().flatten().for_each(|pipe| pipe.set(NO_FD));
         self.source.set(0);
+        self.key_place.set(0);
         self.attempts.set(0);
         self.flags.set(0);
         self.errors.iter().for_each(|errno| errno.set(0));

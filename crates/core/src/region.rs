@@ -25,12 +25,12 @@ use crate::stats::{ListenerStats, ServerStats, WorkerStats};
 const MAGIC: u64 = u64::from_le_bytes(*b"RINGBOLT");
 
 /// The layout of the region. A change of any field's place or meaning raises it.
-pub const LAYOUT: u32 = 7;
+pub const LAYOUT: u32 = 8;
 
 const PAGE: usize = 4096;
 
 /// What one worker works on; moves into its thread as bytes and is viewed there.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Part<'r> {
     /// What is in hand.
     pub journal: &'r Journal,

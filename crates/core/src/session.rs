@@ -187,8 +187,6 @@ pub(crate) struct Slot {
     pub(crate) waiting: bool,
     /// The slot stands in the queue for sockets; it may do so for a session that has ended.
     pub(crate) in_queue: bool,
-    /// Where its key is counted.
-    pub(crate) key_place: Option<u32>,
     /// What ends the session, once that is known.
     pub(crate) cause: Cause,
 }
@@ -216,7 +214,6 @@ impl Slot {
         connect_result: 0,
         waiting: false,
         in_queue: false,
-        key_place: None,
         cause: Cause::Ended,
     };
 }

@@ -6,6 +6,7 @@
 //! clock; the engine's loop calls, in this order, [`Shard::complete`] for every completion,
 //! [`Shard::turn`] once, and sleeps until [`Shard::next_turn`].
 
+mod adopting;
 mod closing;
 mod connecting;
 mod doors;
@@ -42,7 +43,7 @@ use crate::timers::Timers;
 use crate::token::{Op, Token};
 
 /// Where a worker stands in the region and among the others.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Place<'r> {
     /// This worker's number.
     pub worker: usize,

@@ -25,6 +25,15 @@ impl Slab {
         Self { next_free, capacity, first_free: NONE, live: 0 }
     }
 
+    /// Of `capacity` slots, of which those below `used` have been used and are free if `is_free` says so.
+    pub(crate) fn resume(capacity: u32, used: u32, is_free: impl Fn(u32) -> bool) -> Self {
+        let mut slab = Self::new(capacity);
+        slab.next_free.resize(used as usize, NONE);
+        slab.live = used;
+        (0..used).rev().filter(|slot| is_free(*slot)).for_each(|slot| slab.give(slot));
+        slab
+    }
+
     /// Takes a free slot; `None` when there is none.
     pub(crate) fn take(&mut self) -> Option<u32> {
         let slot = if self.first_free != NONE {

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
+use crate::adopt::Loss;
 use crate::close::Cause;
 use crate::pipes::Fallback;
 use crate::shortage::Shortage;
@@ -73,6 +74,10 @@ pub struct WorkerStats {
     pub retries: Counter,
     /// Times something was not to be had, by what it was.
     pub shortages: [Counter; Shortage::COUNT],
+    /// Sessions that went on after their engine's death.
+    pub adopted: Counter,
+    /// Sessions that did not, by the reason.
+    pub lost: [Counter; Loss::COUNT],
     /// Times a receiver was too slow and bytes had to be spilled.
     pub spills: Counter,
     /// Connections that were gone before they could be looked at.

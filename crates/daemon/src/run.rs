@@ -75,11 +75,17 @@ fn tell(notice: &Notice) {
         Notice::Ready { addresses, workers, max_sessions, http } => {
             ready(addresses, *workers, *max_sessions, *http)
         }
-        Notice::Restarted { pid, epoch } => info!(pid, epoch, "a new engine serves"),
-        Notice::EngineDied { pid, how, lost, waiting, pause } => error!(
+        Notice::Restarted { pid, epoch, adopted, lost } => info!(
+            pid,
+            epoch,
+            sessions_adopted = adopted,
+            sessions_reset = lost,
+            "a new engine serves"
+        ),
+        Notice::EngineDied { pid, how, sessions, waiting, pause } => error!(
             pid,
             how,
-            sessions_reset = lost,
+            sessions,
             connections_kept = waiting,
             pause_ms = pause.as_millis() as u64,
             "the engine died; the next one starts"

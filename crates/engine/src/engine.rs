@@ -13,6 +13,7 @@ use std::time::{self, Duration, SystemTime};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
+use ringbolt_core::adopt::Death;
 use ringbolt_core::header::{Command, Header};
 use ringbolt_core::health::ServerHealth;
 use ringbolt_core::region::{Counted, Gauges};
@@ -135,6 +136,8 @@ pub(crate) struct Engine<'a> {
     pub(crate) parts: Vec<&'static mut [u8]>,
     pub(crate) capacity: u32,
     pub(crate) doors: Vec<Vec<Door>>,
+    /// How the engine before died, if there was one.
+    pub(crate) death: Option<Death>,
     /// Connections that the engine before had accepted and not looked at.
     pub(crate) waiting: Vec<(i32, u16)>,
     /// Written when there is something to look at: an order in the header, a worker that ended.
@@ -170,6 +173,7 @@ impl Engine<'_> {
             for (number, (part, doors)) in self.parts.into_iter().zip(self.doors).enumerate() {
                 let waiting = self.waiting.iter().skip(number).step_by(workers).copied().collect();
                 let worker = Worker {
+                    death: self.death,
                     waiting,
                     number,
                     core: cores[number % cores.len()],

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringbolt_core::adopt::Counts;
 use ringbolt_core::kernel::{Errno, Fd, Kernel, Remote, Span};
 use ringbolt_core::limits::PROXY_HEADER_BYTES_MAX;
 use ringbolt_core::pipes::Pipe;
@@ -17,7 +18,7 @@ use crate::durations::Durations;
 use crate::mailbox::Mailbox;
 use crate::region::punch_hole;
 use crate::ring::Submissions;
-use crate::{pipe, proxy, socket};
+use crate::{counts, pipe, proxy, socket};
 
 /// A worker's way to the kernel.
 #[derive(Debug)]
@@ -112,11 +113,19 @@ impl Kernel for RingKernel<'_> {
     }
 
     fn unacknowledged(&mut self, fd: Fd) -> u32 {
-        socket::unacknowledged(fd)
+        counts::unacknowledged(fd)
     }
 
     fn fin_received(&mut self, fd: Fd) -> bool {
-        socket::fin_received(fd)
+        counts::fin_received(fd)
+    }
+
+    fn counts(&mut self, fd: Fd) -> Option<Counts> {
+        counts::counts(fd)
+    }
+
+    fn waiting_in(&mut self, pipe: Fd) -> usize {
+        counts::unread(pipe) as usize
     }
 
     fn release(&mut self, block: &[Cell<u8>]) {

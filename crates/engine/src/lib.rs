@@ -7,6 +7,7 @@
 
 mod accepted;
 mod clock;
+mod counts;
 mod durations;
 mod engine;
 mod force;

@@ -11,7 +11,8 @@ use nix::unistd::close;
 use ringbolt_core::kernel::Fd;
 
 use crate::accepted::Accepted;
-use crate::socket::{connection_addr, is_untouched};
+use crate::counts::is_untouched;
+use crate::socket::connection_addr;
 
 /// Every descriptor number that is open in this process.
 pub(crate) fn open_descriptors() -> io::Result<BTreeSet<Fd>> {

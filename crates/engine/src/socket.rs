@@ -3,16 +3,13 @@
 
 use std::cell::Cell;
 use std::io;
-use std::mem::{size_of, zeroed};
+use std::mem::size_of;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
 use std::time::Duration;
 
 use ringbolt_core::kernel::{Errno, Fd, Remote};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
-
-nix::ioctl_read_bad!(siocoutq, libc::TIOCOUTQ, libc::c_int);
-nix::ioctl_read_bad!(siocinq, libc::FIONREAD, libc::c_int);
 
 /// A new socket towards a server: non-blocking, and without close-on-exec, because a live session
 /// outlives an upgrade. Bound to the address `from`, if there is one.
@@ -170,93 +167,6 @@ pub(crate) fn shut_down(fd: Fd) -> Result<(), Errno> {
         (unsafe { libc::shutdown(fd, libc::SHUT_WR) }) as isize
     })
     .map(drop)
-}
-
-/// Bytes that the peer's kernel has not acknowledged, FIN included.
-pub(crate) fn unacknowledged(fd: Fd) -> u32 {
-    let mut bytes = 0;
-    // SAFETY: SIOCOUTQ writes one int to the place given.
-    let answered = unsafe { siocoutq(fd, &raw mut bytes) };
-    // A socket that cannot tell has nothing that is worth waiting for.
-    answered.map_or(0, |_| bytes.max(0) as u32)
-}
-
-/// Bytes received and not read.
-pub(crate) fn unread(fd: Fd) -> u32 {
-    let mut bytes = 0;
-    // SAFETY: SIOCINQ writes one int to the place given.
-    let answered = unsafe { siocinq(fd, &raw mut bytes) };
-    answered.map_or(0, |_| bytes.max(0) as u32)
-}
-
-/// Whether the peer's FIN was received, asked of a connection whose unread bytes are all read. The
-/// probe is a zero-copy receive of nothing: it fails with EIO exactly if the FIN is there. The
-/// structure's first 20 bytes are used, because with its `err` field the call takes a pending error.
-pub(crate) fn fin_received(fd: Fd) -> bool {
-    const TCP_ZEROCOPY_RECEIVE: libc::c_int = 35;
-    let mut structure = [0u32; 5];
-    let mut length = size_of_val(&structure) as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes to `structure`, which has as many.
-    let answer = unsafe {
-        libc::getsockopt(
-            fd,
-            libc::IPPROTO_TCP,
-            TCP_ZEROCOPY_RECEIVE,
-            structure.as_mut_ptr().cast(),
-            &raw mut length,
-        )
-    };
-    answer == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EIO)
-}
-
-/// Whether anything was ever read from or written to an accepted connection.
-pub(crate) fn is_untouched(fd: Fd) -> bool {
-    let Some(counts) = tcp_counts(fd) else { return false };
-    let received = counts.received - u64::from(counts.state == CLOSE_WAIT);
-    let open = matches!(counts.state, ESTABLISHED | CLOSE_WAIT);
-    let written = counts.acknowledged + u64::from(unacknowledged(fd));
-    open && received == u64::from(unread(fd)) && written == 0
-}
-
-const ESTABLISHED: u8 = 1;
-const CLOSE_WAIT: u8 = 8;
-
-/// What TCP has counted on a connection.
-struct TcpCounts {
-    state: u8,
-    /// With the peer's FIN.
-    received: u64,
-    /// With our SYN, if we connected, and our FIN.
-    acknowledged: u64,
-}
-
-/// The head of the kernel's `struct tcp_info`, whose later fields libc does not have: 8 bytes, 24
-/// words of 32 bits, then pacing rates and the two totals as words of 64 bits.
-#[repr(C)]
-struct TcpInfo {
-    state: u8,
-    _bytes: [u8; 7],
-    _words: [u32; 24],
-    _rates: [u64; 2],
-    bytes_acked: u64,
-    bytes_received: u64,
-}
-
-fn tcp_counts(fd: Fd) -> Option<TcpCounts> {
-    // SAFETY: all zero is a valid `TcpInfo`: every field is an integer.
-    let mut info: TcpInfo = unsafe { zeroed() };
-    let mut length = size_of::<TcpInfo>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `length` bytes to `info`, which has as many.
-    let answer = unsafe {
-        let place = (&raw mut info).cast();
-        libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut length)
-    };
-    let whole = answer == 0 && length as usize == size_of::<TcpInfo>();
-    whole.then_some(TcpCounts {
-        state: info.state,
-        received: info.bytes_received,
-        acknowledged: info.bytes_acked,
-    })
 }
 
 /// The local address of a connected TCP socket that does not listen; `None` for anything else.

@@ -16,12 +16,14 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, close};
+use ringbolt_core::adopt::Death;
+use ringbolt_core::census::Census;
 use ringbolt_core::header::Command;
 use ringbolt_core::kernel::Fd;
 use ringbolt_core::limits::{SESSIONS_MAX, sessions_for};
 use ringbolt_core::region::{Extent, Part};
-use ringbolt_core::session::{Phase, Side};
 use ringbolt_core::spec::Spec;
+use ringbolt_core::stats::{Counter, WorkerStats};
 use ringbolt_core::time::Instant;
 
 use crate::accepted::Accepted;
@@ -77,6 +79,10 @@ pub enum Notice {
         pid: i32,
         /// Engines so far.
         epoch: u64,
+        /// Sessions that it went on with.
+        adopted: u64,
+        /// Sessions that were lost.
+        lost: u64,
     },
     /// An engine died.
     EngineDied {
@@ -84,8 +90,8 @@ pub enum Notice {
         pid: i32,
         /// How, in words.
         how: String,
-        /// Live sessions that were reset.
-        lost: u64,
+        /// Sessions that it had; the next one goes on with them, or resets what nothing proves.
+        sessions: u64,
         /// Connections that it had accepted and not looked at; the next engine serves them.
         waiting: usize,
         /// Until the next one starts.
@@ -156,6 +162,12 @@ struct Supervisor<'a> {
     own: BTreeSet<Fd>,
     spare: Spare,
     engine: Option<Running>,
+    /// How the last engine died.
+    death: Option<Death>,
+    /// Sessions that were gone on with, and lost, up to then.
+    before: Survival,
+    /// Sessions for the next engine.
+    left: u64,
     /// Connections for the next engine.
     waiting: Vec<(Fd, u16)>,
     pause: Duration,
@@ -213,6 +225,9 @@ impl<'a> Supervisor<'a> {
             own,
             spare,
             engine: None,
+            death: None,
+            before: Survival::default(),
+            left: 0,
             waiting: Vec::new(),
             pause: PAUSE_FIRST,
             next_start: clock::now(),
@@ -270,7 +285,7 @@ impl<'a> Supervisor<'a> {
         let workers = self.extent.workers;
         let doors = (0..workers).map(|worker| accepted.doors(worker)).collect();
         let region = &mut self.memory.region;
-        region.header.begin_epoch(0);
+        region.header.begin_epoch(self.left);
         let force = Force::new(
             self.launch.file.into(),
             region,
@@ -295,7 +310,7 @@ impl<'a> Supervisor<'a> {
         let bell = &self.bell;
         let (capacity, control_thread) = (self.extent.capacity, self.launch.control);
         let parts = &mut region.parts;
-        let waiting = &self.waiting;
+        let (death, waiting) = (self.death, &self.waiting);
         clone_with_shared_descriptors(|| {
             let engine = Engine {
                 control,
@@ -304,6 +319,7 @@ impl<'a> Supervisor<'a> {
                 parts: std::mem::take(parts),
                 capacity,
                 doors,
+                death,
                 waiting: waiting.clone(),
                 bell,
             };
@@ -322,7 +338,13 @@ impl<'a> Supervisor<'a> {
         let Some(engine) = self.engine else { return };
         let notice = if self.served {
             let epoch = self.memory.region.header.epoch();
-            Notice::Restarted { pid: engine.pid.as_raw(), epoch }
+            let now = self.survival();
+            Notice::Restarted {
+                pid: engine.pid.as_raw(),
+                epoch,
+                adopted: now.adopted - self.before.adopted,
+                lost: now.lost - self.before.lost,
+            }
         } else {
             let accepted = self.accepted().map(|accepted| accepted.listening.addresses());
             Notice::Ready {
@@ -420,9 +442,9 @@ impl<'a> Supervisor<'a> {
         if clock::now().since(engine.since) > LIVED {
             self.pause = PAUSE_FIRST;
         }
-        let live = self.forget_sessions();
-        // No number is left in a record, so everything that is not ours is closed, which resets it.
-        let named = BTreeSet::new();
+        self.before = self.survival();
+        let (sessions, named) = self.take_census();
+        (self.death, self.left) = (Some(death(status)), sessions);
         let accepted = self.accepted();
         let spare = &mut self.spare;
         // What was accepted was written in full; should it not be readable all the same, nothing is
@@ -434,13 +456,10 @@ impl<'a> Supervisor<'a> {
                 swept.unwrap_or_default()
             },
         );
-        let kept = self.waiting.iter().filter(|(fd, _)| live.contains(fd)).count();
-        let lost = (live.len() - kept) as u64;
-        self.memory.region.header.lose(lost);
         (self.launch.notice)(&Notice::EngineDied {
             pid: engine.pid.as_raw(),
             how: status_in_words(status),
-            lost,
+            sessions,
             waiting: self.waiting.len(),
             pause: self.pause,
         });
@@ -450,30 +469,28 @@ impl<'a> Supervisor<'a> {
         self.back_off();
     }
 
-    /// Takes every live session off the records. Returns their clients' sockets, but for those that
-    /// were over already.
-    fn forget_sessions(&mut self) -> BTreeSet<Fd> {
+    /// Counts the sessions in the records anew, and lists what they own.
+    fn take_census(&mut self) -> (u64, BTreeSet<Fd>) {
         let region = &mut self.memory.region;
-        let mut live = BTreeSet::new();
+        region.gauges.clear();
+        let (mut census, mut owned) = (Census::default(), BTreeSet::new());
         for bytes in &mut region.parts {
             let Ok(part) = Part::view(bytes, self.extent.capacity) else { continue };
-            if let Some((slot, ..)) = part.journal.in_hand() {
-                // It may be what the engine died of, so the next one must not meet it again.
-                let _ = close(part.sessions[slot as usize].socket(Side::Client as usize));
-            }
-            for (_, session) in part.live() {
-                if session.phase() != Some(Phase::Closing) {
-                    live.insert(session.socket(Side::Client as usize));
-                }
-                session.end();
-            }
-            part.journal.clear();
+            census.count(&part, &region.gauges, |fd| drop(owned.insert(fd)));
         }
-        region.gauges.clear();
-        for counted in &region.stats {
-            counted.worker.sessions.set(0);
+        region.header.lose(census.broken);
+        (census.sessions, owned)
+    }
+
+    /// Sessions that engines have gone on with and lost.
+    fn survival(&self) -> Survival {
+        let region = &self.memory.region;
+        let lost = |stats: &WorkerStats| stats.lost.iter().map(Counter::read).sum::<u64>();
+        let workers = || region.stats.iter().map(|counted| counted.worker);
+        Survival {
+            adopted: workers().map(|stats| stats.adopted.read()).sum(),
+            lost: workers().map(lost).sum::<u64>() + region.header.lost(),
         }
-        live
     }
 
     fn back_off(&mut self) {
@@ -495,6 +512,21 @@ impl<'a> Supervisor<'a> {
         ];
         // An interruption, or a moment without memory, is a reason to look again.
         let _ = poll(&mut descriptors, limit);
+    }
+}
+
+/// What became of the sessions of dead engines.
+#[derive(Clone, Copy, Debug, Default)]
+struct Survival {
+    adopted: u64,
+    lost: u64,
+}
+
+/// Nobody but the kernel and its users sends KILL.
+fn death(status: WaitStatus) -> Death {
+    match status {
+        WaitStatus::Signaled(_, Signal::SIGKILL, _) => Death::Outside,
+        _ => Death::OwnFault,
     }
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::mem::replace;
 use std::sync::Arc;
 
+use ringbolt_core::adopt::Death;
 use ringbolt_core::header::{Command, Header};
 use ringbolt_core::health::ServerHealth;
 use ringbolt_core::kernel::Fd;
@@ -36,6 +37,8 @@ pub(crate) struct Worker {
     pub(crate) capacity: u32,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) doors: Vec<Door>,
+    /// How the engine before died, if there was one: its sessions are gone on with.
+    pub(crate) death: Option<Death>,
     /// Connections, with their listeners, that the engine before had accepted and not looked at.
     pub(crate) waiting: Vec<(Fd, u16)>,
     pub(crate) mailboxes: Arc<[Mailbox]>,
@@ -72,6 +75,9 @@ impl Worker {
         let mut now = clock::now();
         let mut shard = Shard::new(place, self.snapshot, doors, now);
         kernel.ring.read_event(kernel.mailboxes[number].event(), WAKE);
+        if let Some(death) = self.death {
+            shard.adopt(&mut kernel, death, now);
+        }
         for (socket, listener) in self.waiting {
             shard.take_over(&mut kernel, socket, listener, now);
         }

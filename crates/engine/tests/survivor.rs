@@ -26,6 +26,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, ftruncate};
+use ringbolt_core::adopt::Counts;
 use ringbolt_core::kernel::{Errno, Fd, Kernel, NO_FD, Remote, Span};
 use ringbolt_core::pipes::Pipe;
 use ringbolt_core::proxy_header::{Heading, ProxyHeader};
@@ -428,6 +429,14 @@ impl Kernel for Mortal {
 
     fn unacknowledged(&mut self, fd: Fd) -> u32 {
         self.kernel.unacknowledged(fd)
+    }
+
+    fn counts(&mut self, fd: Fd) -> Option<Counts> {
+        self.kernel.counts(fd)
+    }
+
+    fn waiting_in(&mut self, pipe: Fd) -> usize {
+        self.kernel.waiting_in(pipe)
     }
 
     fn fin_received(&mut self, fd: Fd) -> bool {

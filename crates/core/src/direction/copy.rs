@@ -7,6 +7,7 @@ use crate::direction::{Direction, Turn};
 use crate::kernel::{Errno, Kernel};
 use crate::limits::BLOCK;
 use crate::record::Flags;
+use crate::session::DirectionId;
 
 impl Direction<'_, '_> {
     /// Sends what waits in the spill block, or in the place for a PROXY header.
@@ -20,6 +21,11 @@ impl Direction<'_, '_> {
         } else {
             self.part.spill(self.slot, self.id)
         };
+        // A UNIX socket does not say afterwards how much it got.
+        let uncounted = self.session.is_unix() && self.id == DirectionId::ToServer;
+        if uncounted {
+            self.part.journal.take_in_hand(self.slot, self.id, u64::MAX);
+        }
         let sent = self.send(kernel, turn, &block[offset..][..length]);
         self.session.set_spill(self.id, offset + sent, length - sent);
         if sent == length {
@@ -27,6 +33,9 @@ impl Direction<'_, '_> {
         }
         if self.is(Flags::FAILED) {
             self.session.set_spill(self.id, 0, 0);
+        }
+        if uncounted {
+            self.part.journal.clear();
         }
     }
 

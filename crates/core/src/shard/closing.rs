@@ -106,7 +106,8 @@ impl Shard<'_> {
             | Cause::SourceLimit
             | Cause::ServersFull
             | Cause::Shortage
-            | Cause::NoPort => return,
+            | Cause::NoPort
+            | Cause::EngineDied => return,
         };
         if session.attempts.get() > 0 {
             counted.servers[session.server.get() as usize].aborts[side as usize].add(1);

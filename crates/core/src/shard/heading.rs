@@ -75,7 +75,7 @@ impl Shard<'_> {
         let socket = session.socket(Side::Client as usize);
         let (journal, hot) = (self.place.part.journal, self.place.part.hot);
         // An engine that dies of a header must not look at it again.
-        journal.take_in_hand(slot, DirectionId::ToServer, 0);
+        journal.look_at(slot);
         let mut found = kernel.heading(socket);
         if let Ok(Heading::Whole { length, ends }) = found {
             if let Some(ends) = ends {

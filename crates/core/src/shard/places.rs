@@ -88,14 +88,16 @@ impl Shard<'_> {
     pub(super) fn enter_key(&mut self, slot: u32) -> bool {
         let session = self.session(slot);
         let max = self.listener(session).max_per_source;
-        max.is_none_or(|max| self.count_key(slot, max))
+        max.is_none_or(|max| session.has(Flags::KEYED) || self.count_key(slot, max))
     }
 
     /// Gives that place back, if a session has one.
     pub(super) fn leave_key(&mut self, slot: u32) {
-        if let Some(place) = self.slots[slot as usize].key_place.take() {
+        let session = self.session(slot);
+        if let Some(place) = session.key_place() {
             self.place.gauges.keys.give_back(place);
-            self.session(slot).note(Flags::KEYED, false);
+            session.set_key_place(None);
+            session.note(Flags::KEYED, false);
         }
     }
 
@@ -127,8 +129,8 @@ impl Shard<'_> {
         session.note(Flags::KEYED, true);
         let key = Key::of(addr.into(), prefix);
         let place = self.place.gauges.keys.take(session.listener.get(), key, max);
+        session.set_key_place(place);
         session.note(Flags::KEYED, place.is_some());
-        self.slots[slot as usize].key_place = place;
         place.is_some()
     }
 

@@ -1,10 +1,14 @@
 //! A shard, its kernel in memory, its region and the clock, for laws and scenes alike. It plays and
 //! checks nothing.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringbolt_core::adopt::Death;
+use ringbolt_core::census::Census;
 use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::{Fd, NO_FD};
 use ringbolt_core::region::{Extent, Part, Region};
@@ -17,7 +21,7 @@ use ringbolt_core::time::Instant;
 use zerocopy::IntoBytes;
 
 use crate::support::ground::{FIN, only_place, snapshot};
-use crate::support::{Answer, LISTENER, MemoryKernel};
+use crate::support::{Answer, LISTENER, MemoryKernel, Probe};
 
 pub(crate) const CAPACITY: u32 = 4;
 
@@ -36,6 +40,9 @@ pub(crate) struct World<'r> {
     /// What it began with.
     pub(crate) snapshot: Snapshot,
     pub(crate) region: RegionView<'r>,
+    place: Place<'r>,
+    /// Engines that have died.
+    pub(crate) deaths: u64,
     pub(crate) now: Instant,
     pub(crate) sequence: u8,
     pub(crate) replayed: u64,
@@ -77,9 +84,37 @@ impl<'r> World<'r> {
         let shard = Shard::new(place, Arc::new(snapshot.clone()), [(LISTENER, 0)], now);
         let unsent = BTreeMap::new();
         let mut world =
-            Self { kernel, shard, snapshot, region, now, sequence: 0, replayed: 0, unsent };
+            Self { kernel, shard, snapshot, region, place, deaths: 0, now, sequence: 0, replayed: 0, unsent };
         world.turn();
         world
+    }
+
+    /// The engine handles a completion and dies before its next operation but `ops`, or after it.
+    /// Another one goes on.
+    pub(crate) fn die(&mut self, ops: usize, pick: usize, death: Death) {
+        let left = Cell::new(ops);
+        self.kernel.probe = Some(Probe(Box::new(move |_| match left.get() {
+            0 => resume_unwind(Box::new(())),
+            more => left.set(more - 1),
+        })));
+        let _ = catch_unwind(AssertUnwindSafe(|| self.complete(pick)));
+        self.kernel.probe = None;
+        self.deaths += 1;
+        self.place.gauges.clear();
+        let (mut census, mut owned) = (Census::default(), BTreeSet::new());
+        census.count(&self.place.part, &self.place.gauges, |fd| drop(owned.insert(fd)));
+        assert_eq!(census.broken, 0, "a record is whole at every operation");
+        self.find_mates();
+        let waiting = self.kernel.engine_is_gone(&owned);
+        self.place.header.begin_epoch(census.sessions);
+        let snapshot = Arc::new(self.snapshot.clone());
+        let mut shard = Shard::new(self.place, snapshot, [(LISTENER, 0)], self.now);
+        shard.adopt(&mut self.kernel, death, self.now);
+        for fd in waiting {
+            shard.take_over(&mut self.kernel, fd, 0, self.now);
+        }
+        self.shard = shard;
+        self.turn();
     }
 
     pub(crate) fn turn(&mut self) {

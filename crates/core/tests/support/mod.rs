@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ringbolt_core::adopt::Counts;
 use ringbolt_core::kernel::{Errno, Fd, Kernel, Readiness, Remote, Span};
 use ringbolt_core::limits::PIPE_BYTES;
 use ringbolt_core::pipes::Pipe;
@@ -109,6 +110,7 @@ impl std::fmt::Debug for Probe {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Call {
     Receive(Fd),
+    Send(Fd),
     ShutDown(Fd),
     /// From a socket, into the pipe with this read end.
     SpliceIn(Fd, Fd),
@@ -241,6 +243,29 @@ impl MemoryKernel {
         }
     }
 
+    /// The engine died: nothing is in flight any more, and whatever is not `owned` is closed. Returns the
+    /// connections that it had accepted and not looked at.
+    pub(crate) fn engine_is_gone(&mut self, owned: &BTreeSet<Fd>) -> Vec<Fd> {
+        self.accepting = None;
+        self.connects.clear();
+        self.delivered.clear();
+        let accepted = |(token, fd, _): &(Token, i32, bool)| {
+            (token.op == Op::Accept && *fd > 0 && !owned.contains(fd)).then_some(*fd)
+        };
+        let waiting: Vec<Fd> = self.completions.drain(..).filter_map(|it| accepted(&it)).collect();
+        self.sockets.values_mut().for_each(|socket| socket.poll = None);
+        let kept = |fd: &Fd| owned.contains(fd) || waiting.contains(fd) || self.queue.contains(fd);
+        let open = self.sockets.iter().filter(|(_, socket)| socket.closed.is_none());
+        let swept: Vec<Fd> = open.map(|(fd, _)| *fd).filter(|fd| !kept(fd)).collect();
+        swept.into_iter().for_each(|fd| self.close(fd));
+        for (read, pipe) in &mut self.pipes {
+            if !owned.contains(read) {
+                pipe.ends = 0;
+            }
+        }
+        waiting
+    }
+
     /// The kernel ends a poll by itself, as an overflow of the completion queue does.
     pub(crate) fn poll_ends(&mut self, fd: Fd) {
         if let Some(token) = self.sockets.get_mut(&fd).and_then(|socket| socket.poll.take()) {
@@ -257,6 +282,7 @@ impl MemoryKernel {
 
     /// Writes what there is room for.
     fn give(&mut self, fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno> {
+        self.tell(Call::Send(fd));
         let socket = self.socket(fd);
         assert!(!socket.shut, "{fd} is written to after its shutdown");
         socket.give(from)
@@ -439,6 +465,7 @@ impl Kernel for MemoryKernel {
         let fd = self.create(self.server_window.unwrap_or(window), address(to));
         let socket = self.socket(fd);
         (socket.unix, socket.from) = (matches!(to, Remote::Unix(_)), from);
+        socket.active = true;
         Ok(fd)
     }
 
@@ -530,6 +557,15 @@ impl Kernel for MemoryKernel {
     fn unacknowledged(&mut self, fd: Fd) -> u32 {
         let socket = self.socket(fd);
         (socket.written.len() - socket.taken) as u32
+    }
+
+    fn counts(&mut self, fd: Fd) -> Option<Counts> {
+        let socket = self.sockets.get(&fd).filter(|socket| !socket.unix)?;
+        Some(socket.counts())
+    }
+
+    fn waiting_in(&mut self, pipe: Fd) -> usize {
+        self.pipe_at(pipe).bytes.len()
     }
 
     fn fin_received(&mut self, fd: Fd) -> bool {

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::net::IpAddr;
 
+use ringbolt_core::adopt::{Counts, State};
 use ringbolt_core::kernel::{Errno, Fd, Readiness};
 use ringbolt_core::token::Token;
 
@@ -38,6 +39,8 @@ pub(crate) struct Socket {
     pub(super) forgiven: bool,
     pub(crate) closed: Option<End>,
     pub(super) poll: Option<Token>,
+    /// We connected it.
+    pub(super) active: bool,
     /// A UNIX socket: bytes written are in the peer's hands, and a close is no reset.
     pub(crate) unix: bool,
     /// Where it is bound.
@@ -69,6 +72,31 @@ impl Socket {
     /// What we have written of the session's stream.
     pub(crate) fn stream_out(&self) -> &[u8] {
         self.written.get(self.preface..).unwrap_or_default()
+    }
+
+    /// What TCP would have counted. The peer's kernel acknowledges what the peer has taken.
+    pub(super) fn counts(&self) -> Counts {
+        let delivered = self.taken == self.written.len();
+        let state = match (self.peer_reset, self.peer_fin, self.shut) {
+            (true, ..) => State::Closed,
+            (false, true, true) if delivered => State::Closed,
+            (false, true, true) => State::BothEnding,
+            (false, true, false) => State::CloseWait,
+            (false, false, true) => State::FinWait,
+            (false, false, false) => State::Established,
+        };
+        let fin = u64::from(self.shut);
+        let acknowledged = self.taken as u64 + u64::from(self.active);
+        Counts {
+            state,
+            received: self.sent_by_peer.len() as u64 + u64::from(self.peer_fin),
+            acknowledged: acknowledged + if delivered { fin } else { 0 },
+            unread: (self.sent_by_peer.len() - self.read) as u32,
+            queued: (self.written.len() - self.taken) as u32
+                + if delivered { 0 } else { fin as u32 },
+            fin_received: self.peer_fin,
+            error_pending: self.peer_reset && !self.error_taken,
+        }
     }
 
     pub(super) fn room(&self) -> usize {

@@ -6,6 +6,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use ringbolt_core::adopt::Loss;
 use ringbolt_core::close::Cause;
 use ringbolt_core::gauge::SessionGauge;
 use ringbolt_core::header::Command;
@@ -43,8 +44,10 @@ pub(super) struct Counters {
     pub(super) shortages: [u64; Shortage::COUNT],
     /// Sessions, by what ended them.
     pub(super) ended: [u64; Cause::COUNT],
-    /// Sessions that ended with an engine.
-    pub(super) lost: u64,
+    /// Sessions that went on after the death of their engine.
+    pub(super) adopted: u64,
+    /// Sessions that ended with their engine, by the reason.
+    pub(super) lost: [u64; Loss::COUNT],
 }
 
 #[derive(Clone, Debug)]
@@ -223,11 +226,19 @@ impl Meter {
             fallbacks: std::array::from_fn(|it| self.of_workers(|w| w.fallbacks[it].read())),
             shortages: std::array::from_fn(|it| self.of_workers(|w| w.shortages[it].read())),
             ended: std::array::from_fn(|it| self.of_workers(|worker| worker.causes[it].read())),
-            lost: self.control.header.lost(),
+            adopted: self.of_workers(|worker| worker.adopted.read()),
+            lost: self.lost(),
         };
         counters.pools = self.pools(snapshot, &counters.listeners);
         self.fill_rates(&mut counters);
         counters
+    }
+
+    /// Sessions that did not, by the reason. A record that was none contradicts what is counted, too.
+    fn lost(&self) -> [u64; Loss::COUNT] {
+        let mut lost = std::array::from_fn(|it| self.of_workers(|worker| worker.lost[it].read()));
+        lost[Loss::Mismatch as usize] += self.control.header.lost();
+        lost
     }
 
     fn process(&self, snapshot: &Snapshot) -> Process {
@@ -468,7 +479,8 @@ pub(super) mod tests {
             fallbacks: [1, 2, 3, 4],
             shortages: [11, 12, 13],
             ended: std::array::from_fn(|index| index as u64),
-            lost: 5,
+            adopted: 7,
+            lost: [1, 2, 5],
         }
     }
 

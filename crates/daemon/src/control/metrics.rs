@@ -2,6 +2,7 @@
 //! with `ringbolt` in front, and a few of our own. What has no number yet is left out.
 
 use hdrhistogram::Histogram;
+use ringbolt_core::adopt::Loss;
 use ringbolt_core::close::Cause;
 use ringbolt_core::health::Outcome;
 use ringbolt_core::pipes::Fallback;
@@ -276,8 +277,13 @@ fn own(out: &mut Exposition, counters: &Counters) {
     for (shortage, name) in Shortage::NAMES {
         out.sample(&[("resource", name)], counters.shortages[shortage as usize]);
     }
-    out.family("ringbolt_sessions_lost", Counter, "Sessions that ended with an engine.");
-    out.sample(&[("reason", "crash")], counters.lost);
+    let help = "Sessions that went on after the death of their engine.";
+    out.family("ringbolt_sessions_adopted", Counter, help);
+    out.sample(&[], counters.adopted);
+    out.family("ringbolt_sessions_lost", Counter, "Sessions that ended with their engine.");
+    for (loss, name) in Loss::NAMES {
+        out.sample(&[("reason", name)], counters.lost[loss as usize]);
+    }
     let help = "Sessions that were reset before they had a server.";
     out.family("ringbolt_sessions_refused", Counter, help);
     for cause in REFUSALS {
@@ -370,7 +376,8 @@ mod tests {
             "ringbolt_relay_bytes_total{path=\"splice\"} 1",
             "ringbolt_splice_fallback_total{reason=\"refused\"} 4",
             "ringbolt_shortages_total{resource=\"ports\"} 13",
-            "ringbolt_sessions_lost_total{reason=\"crash\"} 5",
+            "ringbolt_sessions_adopted_total 7",
+            "ringbolt_sessions_lost_total{reason=\"mismatch\"} 5",
             "ringbolt_sessions_refused_total{reason=\"no-server\"} 7",
             "ringbolt_sessions_ended_total{reason=\"stopped\"} 10",
             "ringbolt_server_connect_seconds{proxy=\"echo\",server=\"ws1\",quantile=\"0.5\"} NaN",

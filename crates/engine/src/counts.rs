@@ -1,0 +1,190 @@
+//! What the kernel has counted on a connection, and how to ask without changing anything. Unsafe: calls
+//! on descriptor numbers that a session record holds, with structures that the kernel fills.
+
+use std::io;
+use std::mem::{size_of, size_of_val, zeroed};
+
+use ringbolt_core::adopt::{Counts, State};
+use ringbolt_core::kernel::Fd;
+
+nix::ioctl_read_bad!(siocoutq, libc::TIOCOUTQ, libc::c_int);
+nix::ioctl_read_bad!(siocinq, libc::FIONREAD, libc::c_int);
+
+/// Looks at a connection on which bytes still arrive. It comes to rest by itself, since nobody reads and
+/// the window closes; a look takes about two microseconds.
+const LOOKS_MOST: u32 = 20_000;
+
+/// What is counted on a TCP connection. The parts come from several calls while packets go on arriving,
+/// so the counts are read before and after the queues until both are the same.
+pub(crate) fn counts(fd: Fd) -> Option<Counts> {
+    // First, because nothing below may be asked of a connection whose error was not seen.
+    let error_pending = has_error(fd);
+    let mut before = totals(fd)?;
+    for _ in 0..LOOKS_MOST {
+        let (unread, queued) = (unread(fd), unacknowledged(fd));
+        let after = totals(fd)?;
+        if after == before {
+            let state = State::of(after.state)?;
+            return Some(Counts {
+                state,
+                received: after.received,
+                acknowledged: after.acknowledged,
+                unread,
+                queued,
+                fin_received: state == State::Closed && fin_received_behind(fd, unread),
+                error_pending,
+            });
+        }
+        before = after;
+    }
+    None
+}
+
+/// Bytes that the peer's kernel has not acknowledged, FIN included.
+pub(crate) fn unacknowledged(fd: Fd) -> u32 {
+    let mut bytes = 0;
+    // SAFETY: SIOCOUTQ writes one int to the place given.
+    let answered = unsafe { siocoutq(fd, &raw mut bytes) };
+    // A socket that cannot tell has nothing that is worth waiting for.
+    answered.map_or(0, |_| bytes.max(0) as u32)
+}
+
+/// Bytes received and not read, of a socket or a pipe.
+pub(crate) fn unread(fd: Fd) -> u32 {
+    let mut bytes = 0;
+    // SAFETY: SIOCINQ, which is FIONREAD, writes one int to the place given.
+    let answered = unsafe { siocinq(fd, &raw mut bytes) };
+    answered.map_or(0, |_| bytes.max(0) as u32)
+}
+
+/// Whether the peer's FIN was received, asked of a connection whose unread bytes are all read.
+pub(crate) fn fin_received(fd: Fd) -> bool {
+    zero_copy_probe(fd).is_err_and(|error| error == libc::EIO)
+}
+
+/// Whether anything was ever read from or written to an accepted connection.
+pub(crate) fn is_untouched(fd: Fd) -> bool {
+    let Some(totals) = totals(fd) else { return false };
+    let state = State::of(totals.state);
+    let received = totals.received - u64::from(state == Some(State::CloseWait));
+    let open = matches!(state, Some(State::Established | State::CloseWait));
+    let written = totals.acknowledged + u64::from(unacknowledged(fd));
+    open && received == u64::from(unread(fd)) && written == 0
+}
+
+/// The same as [`fin_received`] with bytes still to be read: whoever counts the FIN counts one more.
+fn fin_received_behind(fd: Fd, unread: u32) -> bool {
+    match zero_copy_probe(fd) {
+        Err(libc::EIO) => unread == 0,
+        Ok(queued) => queued == unread + 1,
+        // It refuses where a page or more waits.
+        Err(_) => unread > 0 && peeked_queue(fd) == Some(unread + 1),
+    }
+}
+
+/// A zero-copy receive of nothing: fails with EIO if nothing but a FIN is there, and tells the length of
+/// the queue, FIN included, otherwise. The structure's first 20 bytes are used, because with its `err`
+/// field the call takes a pending error.
+fn zero_copy_probe(fd: Fd) -> Result<u32, i32> {
+    const TCP_ZEROCOPY_RECEIVE: libc::c_int = 35;
+    let mut structure = [0u32; 5];
+    let mut length = size_of_val(&structure) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes to `structure`, which has as many.
+    let answer = unsafe {
+        libc::getsockopt(
+            fd,
+            libc::IPPROTO_TCP,
+            TCP_ZEROCOPY_RECEIVE,
+            structure.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if answer == -1 {
+        return Err(io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO));
+    }
+    Ok(structure[4])
+}
+
+/// The length of the queue as a receive tells it (TCP_INQ), by looking at one byte. Only where bytes wait:
+/// a look at an empty queue takes a pending error.
+fn peeked_queue(fd: Fd) -> Option<u32> {
+    const TCP_INQ: libc::c_int = 36;
+    /// A control message with one int.
+    #[repr(C)]
+    struct Control {
+        head: libc::cmsghdr,
+        value: libc::c_int,
+        _pad: libc::c_int,
+    }
+    let switch = |on: libc::c_int| {
+        let length = size_of_val(&on) as libc::socklen_t;
+        // SAFETY: the kernel reads `length` bytes of `on`, which has as many.
+        unsafe {
+            libc::setsockopt(fd, libc::IPPROTO_TCP, TCP_INQ, (&raw const on).cast(), length) == 0
+        }
+    };
+    if !switch(1) {
+        return None;
+    }
+    let mut byte = 0u8;
+    let mut place = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    // SAFETY: all zero is a valid `Control` and a valid `msghdr`: integers and null pointers.
+    let (mut control, mut message): (Control, libc::msghdr) = unsafe { (zeroed(), zeroed()) };
+    message.msg_iov = &raw mut place;
+    message.msg_iovlen = 1;
+    message.msg_control = (&raw mut control).cast();
+    message.msg_controllen = size_of::<Control>();
+    // SAFETY: `message` points to one byte and to `Control`, with their lengths, for this call.
+    let got = unsafe { libc::recvmsg(fd, &raw mut message, libc::MSG_PEEK | libc::MSG_DONTWAIT) };
+    switch(0);
+    let told = got == 1
+        && message.msg_controllen > 0
+        && (control.head.cmsg_level, control.head.cmsg_type) == (libc::IPPROTO_TCP, TCP_INQ);
+    told.then(|| control.value.max(0) as u32)
+}
+
+fn has_error(fd: Fd) -> bool {
+    let mut poll = libc::pollfd { fd, events: 0, revents: 0 };
+    // SAFETY: one structure, for the length of the call, which does not wait.
+    let answer = unsafe { libc::poll(&raw mut poll, 1, 0) };
+    answer == 1 && poll.revents & libc::POLLERR != 0
+}
+
+/// What TCP has counted on a connection in all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Totals {
+    state: u8,
+    /// With the peer's FIN.
+    received: u64,
+    /// With our SYN, if we connected, and our FIN.
+    acknowledged: u64,
+}
+
+/// The head of the kernel's `struct tcp_info`, whose later fields libc does not have: 8 bytes, 24
+/// words of 32 bits, then pacing rates and the two totals as words of 64 bits.
+#[repr(C)]
+struct TcpInfo {
+    state: u8,
+    _bytes: [u8; 7],
+    _words: [u32; 24],
+    _rates: [u64; 2],
+    bytes_acked: u64,
+    bytes_received: u64,
+}
+
+fn totals(fd: Fd) -> Option<Totals> {
+    // SAFETY: all zero is a valid `TcpInfo`: every field is an integer.
+    let mut seen: TcpInfo = unsafe { zeroed() };
+    let mut length = size_of::<TcpInfo>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes to `seen`, which has as many.
+    let answer = unsafe {
+        let place = (&raw mut seen).cast();
+        libc::getsockopt(fd, libc::IPPROTO_TCP, libc::TCP_INFO, place, &raw mut length)
+    };
+    let whole = answer == 0 && length as usize == size_of::<TcpInfo>();
+    whole.then_some(Totals {
+        state: seen.state,
+        received: seen.bytes_received,
+        acknowledged: seen.bytes_acked,
+    })
+}
