@@ -47,7 +47,7 @@ pub use process::{
     Signal, affinities, children, closes_on_exec, cpu, descriptor_limit, descriptor_names,
     descriptors, ended, ignores, kill, limit_descriptors, pipes, raise_descriptor_limit, stopped,
 };
-pub use program::{Program, nginx};
+pub use program::{Program, nginx, run_haproxy, run_nginx};
 pub use ringbolt::{Ended, Ringbolt, binary, command, finish};
 pub use say::say;
 pub use server::{Blackhole, ClosedPort, Server, accept_any, fresh_address};

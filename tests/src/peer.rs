@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
-use crate::{BOUND, Pattern};
+use crate::{BOUND, Pattern, sockets, until};
 
 /// How the other side's direction came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,6 +198,35 @@ impl Peer {
         SockRef::from(&self.stream).set_tcp_congestion(b"reno").expect("a live socket");
     }
 
+    /// Waits until the other side's kernel has acknowledged everything: a reset discards the rest.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    pub fn wait_until_sent(&self) {
+        let (local, remote) = (self.local(), self.remote());
+        until("all is acknowledged", || {
+            let ours = sockets::all().into_iter().find(|s| s.local == local && s.remote == remote);
+            ours.filter(|socket| socket.unsent == 0)
+        });
+    }
+
+    /// Waits until so many bytes have come that were not read, and an end behind them or none.
+    ///
+    /// # Panics
+    ///
+    /// When they do not come.
+    pub fn wait_for_unread(&self, bytes: usize, fin: bool) {
+        let mut room = vec![0; bytes + 1];
+        until(&format!("{bytes} bytes unread, an end behind them: {fin}"), || {
+            // A look at no bytes would wait for the first.
+            let there = if bytes > 0 { self.stream.peek(&mut room).expect("bytes") } else { 0 };
+            let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLRDHUP)];
+            let ended = poll(&mut fds, PollTimeout::ZERO).expect("a live socket") > 0;
+            (there == bytes && ended == fin).then_some(())
+        });
+    }
+
     /// Sends what the connection takes at once and says how much that was; 0 when it is full.
     ///
     /// # Panics
@@ -261,6 +290,31 @@ impl Peer {
         for start in (position..end).step_by(PIECE) {
             pattern.check(start, &self.receive(PIECE.min(end - start)));
         }
+    }
+
+    /// Receives exactly `length` bytes, or fewer and how it ended behind them.
+    ///
+    /// # Panics
+    ///
+    /// When neither comes.
+    pub fn receive_until(&mut self, length: usize) -> (Vec<u8>, Option<End>) {
+        let mut bytes = vec![0; length];
+        let mut received = 0;
+        while received < length {
+            received += match self.stream.read(&mut bytes[received..]) {
+                Ok(0) => {
+                    bytes.truncate(received);
+                    return (bytes, Some(End::Fin));
+                }
+                Ok(some) => some,
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => {
+                    bytes.truncate(received);
+                    return (bytes, Some(End::Reset));
+                }
+                Err(error) => panic!("{received} of {length} bytes, then {error}"),
+            };
+        }
+        (bytes, None)
     }
 
     /// Receives all that comes and how it ended.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::ringbolt::Owned;
-use crate::{ClosedPort, Folder, sockets, until};
+use crate::{ClosedPort, Folder, haproxy, sockets, until};
 
 /// A server program that listens.
 #[derive(Debug)]
@@ -70,6 +70,44 @@ const SAID: &str = "said";
 pub fn nginx() -> &'static Path {
     let debian = Path::new("/usr/sbin/nginx");
     if debian.is_file() { debian } else { Path::new("nginx") }
+}
+
+/// HAProxy with these sections after its defaults.
+///
+/// # Panics
+///
+/// When the file cannot be written.
+pub fn run_haproxy(folder: &Folder, sections: &str) -> Command {
+    let configuration = folder.write(
+        "haproxy.cfg",
+        &format!(
+            "defaults\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n{sections}\n"
+        ),
+    );
+    let mut command = Command::new(haproxy());
+    command.args(["-db", "-f", &configuration]);
+    command
+}
+
+/// nginx as one process, with these blocks.
+///
+/// # Panics
+///
+/// When the file cannot be written.
+pub fn run_nginx(folder: &Folder, blocks: &str) -> Command {
+    let module = "/usr/lib/nginx/modules/ngx_stream_module.so";
+    let stream = if blocks.contains("stream {") && Path::new(module).is_file() {
+        format!("load_module {module};")
+    } else {
+        String::new()
+    };
+    let configuration = format!(
+        "{stream} daemon off; master_process off; pid pid; error_log stderr; events {{}} {blocks}"
+    );
+    let configuration = folder.write("nginx.conf", &configuration);
+    let mut command = Command::new(nginx());
+    command.args(["-e", "stderr", "-p", &folder.file(""), "-c", &configuration]);
+    command
 }
 
 /// Runs a command that must succeed.

@@ -3,7 +3,6 @@ use ringbolt_tests::{
 };
 
 use crate::path::{DOWN, Path, UP};
-use crate::relay::wait_until_sent;
 use crate::splice::{fill, queues};
 
 /// What one end of a session does, in this order, while the balancer does nothing.
@@ -145,7 +144,7 @@ fn a_late_reader_sees_all_of_it() {
                 assert_eq!(sender.end(), End::Fin);
             }
             sender.send_pattern(UP, 0, LENGTH);
-            wait_until_sent(&sender);
+            sender.wait_until_sent();
             if fin {
                 sender.finish();
             }
@@ -175,7 +174,7 @@ fn a_reset_against_the_stream() {
                 let writer = scope.spawn(move || writing.send_until_refused(UP));
                 resetting.receive(4 << 20);
                 resetting.send_pattern(DOWN, 0, LENGTH);
-                wait_until_sent(&resetting);
+                resetting.wait_until_sent();
                 resetting.reset();
                 let (bytes, end) = flowing.receive_all();
                 let refused = writer.join().expect("the writer ends");
@@ -202,7 +201,7 @@ fn waiting_for_a_reader_has_an_end() {
         for direction in 0..2 {
             let (mut sender, receiver) = path.narrow_direction(direction);
             sender.send_pattern(UP, 0, 200_000);
-            wait_until_sent(&sender);
+            sender.wait_until_sent();
             sender.reset();
             readers.push((receiver, 200_000));
 

@@ -8,7 +8,6 @@ use ringbolt_tests::{
 };
 
 use crate::path::{Path, UP};
-use crate::relay::wait_until_sent;
 use crate::session;
 
 /// Goal: a connection that an administrator ends, at the balancer or at a peer, is a reset to the
@@ -28,7 +27,7 @@ fn connections_that_an_administrator_ends() {
                 let (mut peer, mut other) =
                     if clients { (client, server) } else { (server, client) };
                 peer.send_pattern(UP, 0, 100_000);
-                wait_until_sent(&peer);
+                peer.wait_until_sent();
                 if balancers {
                     network.end_connection(peer.remote(), peer.local());
                     assert_eq!(peer.end(), End::Reset);

@@ -2,41 +2,11 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 use ringbolt_tests::{
-    Client, Config, Echo, End, Folder, Program, Ringbolt, Server, Watched, accept_any, haproxy,
-    need, nginx, until,
+    Client, Config, Echo, End, Folder, Program, Ringbolt, Server, Watched, accept_any, need,
+    run_haproxy, run_nginx, until,
 };
 
 const FORMS: [&str; 2] = ["v1", "v2"];
-
-/// HAProxy with these sections after its defaults.
-fn run_haproxy(folder: &Folder, sections: &str) -> Command {
-    let configuration = folder.write(
-        "haproxy.cfg",
-        &format!(
-            "defaults\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n{sections}\n"
-        ),
-    );
-    let mut command = Command::new(haproxy());
-    command.args(["-db", "-f", &configuration]);
-    command
-}
-
-/// nginx as one process, with these blocks.
-fn run_nginx(folder: &Folder, blocks: &str) -> Command {
-    let module = "/usr/lib/nginx/modules/ngx_stream_module.so";
-    let stream = if blocks.contains("stream {") && std::path::Path::new(module).is_file() {
-        format!("load_module {module};")
-    } else {
-        String::new()
-    };
-    let configuration = format!(
-        "{stream} daemon off; master_process off; pid pid; error_log stderr; events {{}} {blocks}"
-    );
-    let configuration = folder.write("nginx.conf", &configuration);
-    let mut command = Command::new(nginx());
-    command.args(["-e", "stderr", "-p", &folder.file(""), "-c", &configuration]);
-    command
-}
 
 /// An HTTP server of HAProxy's that answers with the ends in the header that it demands.
 fn haproxy_server(address: SocketAddr, folder: &Folder) -> Command {

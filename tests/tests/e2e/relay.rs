@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ringbolt_tests::{Client, End, Peer, Ringbolt, Server, need, sockets, until};
+use ringbolt_tests::{Client, End, Peer, Ringbolt, Server, need, until};
 
 use crate::path::{DOWN, Path, UP};
 
@@ -194,7 +194,7 @@ fn bytes_before_a_reset_are_delivered() {
     for path in Path::both_ways() {
         let (mut client, mut server) = path.session();
         server.send_pattern(DOWN, 0, LENGTH);
-        wait_until_sent(&server);
+        server.wait_until_sent();
         server.reset();
         let (bytes, end) = client.receive_all();
         assert_eq!(bytes.len(), LENGTH);
@@ -235,7 +235,7 @@ fn last_words_before_a_reset_arrive() {
         client.send(b"too long a request");
         until("the request is there", || (!server.silent()).then_some(()));
         server.send(b"413");
-        wait_until_sent(&server);
+        server.wait_until_sent();
         drop(server);
         assert_eq!(client.receive_all(), (b"413".to_vec(), End::Reset));
     }
@@ -312,13 +312,4 @@ fn several_addresses() {
     other_family.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
     let refused = Client::default().try_connect(other_family).expect_err("IPv6 only");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
-}
-
-/// Waits until the other side's kernel has acknowledged all that was sent: a reset discards the rest.
-pub(crate) fn wait_until_sent(peer: &Peer) {
-    let (local, remote) = (peer.local(), peer.remote());
-    until("all is acknowledged", || {
-        let ours = sockets::all().into_iter().find(|s| s.local == local && s.remote == remote);
-        ours.filter(|socket| socket.unsent == 0)
-    });
 }
