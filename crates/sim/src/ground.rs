@@ -11,12 +11,16 @@ use ringbolt_core::shard::Place;
 use ringbolt_core::snapshot::{Listener, Pool, Server, Snapshot, Source};
 use ringbolt_core::spec::{Health, KeyPrefix, Network, SendProxy, Splice};
 
-pub(crate) const IDLE: Duration = Duration::from_secs(60);
-pub(crate) const FIN: Duration = Duration::from_secs(5);
-pub(crate) const HEADER: Duration = Duration::from_secs(3);
+/// The idle timeout.
+
+pub const IDLE: Duration = Duration::from_secs(60);
+/// The fin timeout.
+pub const FIN: Duration = Duration::from_secs(5);
+/// How long a PROXY header is waited for.
+pub const HEADER: Duration = Duration::from_secs(3);
 
 /// The place of the only worker of a new region in memory that is all zero.
-pub(crate) fn only_place(memory: &mut [u8], capacity: u32) -> Place<'_> {
+pub fn only_place(memory: &mut [u8], capacity: u32) -> Place<'_> {
     let mut region = Region::format(memory, Extent { workers: 1, capacity }).unwrap();
     Place {
         worker: 0,
@@ -29,7 +33,9 @@ pub(crate) fn only_place(memory: &mut [u8], capacity: u32) -> Place<'_> {
     }
 }
 
-pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
+/// The configuration that all begin with.
+
+pub fn snapshot(max_sessions: u64) -> Snapshot {
     let server = |name: &str, port: u16| Server {
         name: name.into(),
         name_hash: name_hash(name),
@@ -74,13 +80,13 @@ pub(crate) fn snapshot(max_sessions: u64) -> Snapshot {
 }
 
 /// The same with another way to move bytes.
-pub(crate) fn splicing(policy: Splice, mut snapshot: Snapshot) -> Snapshot {
+pub fn splicing(policy: Splice, mut snapshot: Snapshot) -> Snapshot {
     snapshot.pools.iter_mut().for_each(|pool| pool.splice = policy);
     snapshot
 }
 
 /// The same with servers on UNIX sockets, those whose place is in `places`.
-pub(crate) fn on_unix(places: &[u16], mut snapshot: Snapshot) -> Snapshot {
+pub fn on_unix(places: &[u16], mut snapshot: Snapshot) -> Snapshot {
     for server in &mut snapshot.pools[0].servers {
         if places.contains(&server.gauge) {
             server.addr = Remote::Unix(format!("/{}", server.gauge));
@@ -91,7 +97,7 @@ pub(crate) fn on_unix(places: &[u16], mut snapshot: Snapshot) -> Snapshot {
 
 /// The same with so many sources for the server at place 1, unless that is on a UNIX socket: 10.0.0.1
 /// and on, whose places are 1 and on.
-pub(crate) fn with_sources(count: u8, mut snapshot: Snapshot) -> Snapshot {
+pub fn with_sources(count: u8, mut snapshot: Snapshot) -> Snapshot {
     let server = &mut snapshot.pools[0].servers[0];
     let source = |last: u8| Source { addr: [10, 0, 0, last].into(), gauge: u16::from(last) };
     if matches!(server.addr, Remote::Inet(_)) {
@@ -101,7 +107,7 @@ pub(crate) fn with_sources(count: u8, mut snapshot: Snapshot) -> Snapshot {
 }
 
 /// The same with PROXY headers from the clients 198.51.100.`sources`, and `form` towards servers.
-pub(crate) fn with_headers(sources: &[u8], form: SendProxy, mut snapshot: Snapshot) -> Snapshot {
+pub fn with_headers(sources: &[u8], form: SendProxy, mut snapshot: Snapshot) -> Snapshot {
     let source = |last: &u8| Network { addr: [198, 51, 100, *last].into(), prefix: 32 };
     snapshot.listeners[0].accept_proxy = sources.iter().map(source).collect();
     snapshot.pools[0].send_proxy = form;

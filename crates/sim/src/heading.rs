@@ -6,21 +6,23 @@ use std::net::SocketAddr;
 use ringbolt_core::proxy_header::{Ends, Heading};
 
 /// A header of `length` bytes, at least 3, that names this client or none.
-pub(crate) fn heading(length: u8, client: u8) -> Vec<u8> {
+pub fn heading(length: u8, client: u8) -> Vec<u8> {
     let mut header = vec![7; usize::from(length)];
     header[..3].copy_from_slice(&[b'P', length, client]);
     header
 }
 
 /// The ends in a header that names a client.
-pub(crate) fn ends(client: u8) -> Ends {
+pub fn ends(client: u8) -> Ends {
     Ends {
         client: SocketAddr::from(([203, 0, 113, client], 1_000 + u16::from(client))),
         destination: SocketAddr::from(([192, 0, 2, 200], 443)),
     }
 }
 
-pub(crate) fn parse(bytes: &[u8]) -> Heading {
+/// What stands at the beginning of these bytes.
+
+pub fn parse(bytes: &[u8]) -> Heading {
     match bytes {
         [] | [b'P'] => Heading::Incomplete,
         [b'P', length, rest @ ..] if *length >= 3 => match rest {

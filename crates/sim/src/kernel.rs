@@ -1,10 +1,10 @@
 //! Sockets in memory: the smallest kernel that a shard can be run against, with peers that a test
 //! plays. It keeps the rules that matter (edges, errors delivered once, unread bytes that outlive a
 //! reset, resets that destroy what is queued) and judges at each call whether a promise is broken.
-//! It is not the simulator: no faults of the machine, no kills, no reordering within a socket.
+//!
+//! A machine's [`Faults`] are off unless somebody switches them on.
 
-pub(crate) mod ground;
-pub(crate) mod heading;
+mod faults;
 mod socket;
 
 use std::cell::Cell;
@@ -19,18 +19,25 @@ use ringbolt_core::pipes::Pipe;
 use ringbolt_core::proxy_header::Heading;
 use ringbolt_core::token::{Op, Token};
 
-pub(crate) use socket::Socket;
+pub use faults::Faults;
+pub use socket::Socket;
+
+use crate::heading;
+use crate::plant::Plant;
 
 /// How a connection ended, as its peer sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
+    /// An end.
     Fin,
+    /// A reset.
     Reset,
 }
 
 /// What happens when a pipe is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum PipeSupply {
+pub enum PipeSupply {
+    /// Whenever one is asked for.
     #[default]
     Plenty,
     /// So many can be open.
@@ -41,7 +48,7 @@ pub(crate) enum PipeSupply {
 
 /// A pipe by its read end; the write end is the number after it.
 #[derive(Debug, Default)]
-pub(crate) struct PipeModel {
+pub struct PipeModel {
     bytes: VecDeque<u8>,
     /// Ends that are still open.
     ends: usize,
@@ -52,53 +59,68 @@ const PIPE_FULL: usize = 50_000;
 
 /// What a server does with a connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub enum Answer {
+    /// It is there.
     Accepts,
+    /// Nobody listens.
     Refuses,
-    /// A UNIX socket cannot be: its queue is full.
+    /// No answer comes. A UNIX socket cannot be silent: its queue is full.
     IsSilent,
 }
 
 /// The kernel and everything it knows.
 #[derive(Debug, Default)]
-pub(crate) struct MemoryKernel {
-    pub(crate) sockets: BTreeMap<Fd, Socket>,
+pub struct MemoryKernel {
+    /// Every connection that ever was.
+    pub sockets: BTreeMap<Fd, Socket>,
     next_fd: Fd,
     completions: Vec<(Token, i32, bool)>,
     /// Delivered already: may come again as stale ones.
-    pub(crate) delivered: Vec<(Token, i32)>,
-    pub(crate) accepting: Option<Token>,
+    pub delivered: Vec<(Token, i32)>,
+    /// The accept or poll on the listener.
+    pub accepting: Option<Token>,
     queue: VecDeque<Fd>,
     connects: Vec<(Fd, Token)>,
-    pub(crate) answers: BTreeMap<SocketAddr, Answer>,
-    pub(crate) peers: BTreeMap<Fd, SocketAddr>,
+    /// What servers do; one that is not named accepts.
+    pub answers: BTreeMap<SocketAddr, Answer>,
+    /// The peer's address of each connection.
+    pub peers: BTreeMap<Fd, SocketAddr>,
     /// Sockets that a FIN was sent to and whose mate was not known.
     unjudged: Vec<Fd>,
     /// Sources that have no port left.
-    pub(crate) exhausted: BTreeSet<IpAddr>,
+    pub exhausted: BTreeSet<IpAddr>,
     /// Sources that the machine does not have.
-    pub(crate) unknown: BTreeSet<IpAddr>,
+    pub unknown: BTreeSet<IpAddr>,
     /// No descriptor is left for a socket towards a server.
-    pub(crate) open_fails: bool,
+    pub open_fails: bool,
     /// What every server takes at most, when that is little.
-    pub(crate) server_window: Option<usize>,
-    pub(crate) listener_closed: bool,
+    pub server_window: Option<usize>,
+    /// Nobody is accepted any more.
+    pub listener_closed: bool,
     /// Workers that were woken.
-    pub(crate) wakes: Vec<usize>,
-    pub(crate) accept_fails: bool,
-    pub(crate) cancels: usize,
+    pub wakes: Vec<usize>,
+    /// No descriptor is left for a client.
+    pub accept_fails: bool,
+    /// Operations that were to be cancelled.
+    pub cancels: usize,
     /// Every length of time that was measured.
-    pub(crate) measured: Vec<(Span, Duration)>,
-    pub(crate) pipes: BTreeMap<Fd, PipeModel>,
+    pub measured: Vec<(Span, Duration)>,
+    /// Every pipe that ever was, by its read end.
+    pub pipes: BTreeMap<Fd, PipeModel>,
     /// How pipes are to be had.
-    pub(crate) supply: PipeSupply,
+    pub supply: PipeSupply,
     /// The kernel says that it does not splice.
-    pub(crate) splice_refused: bool,
-    pub(crate) probe: Option<Probe>,
+    pub splice_refused: bool,
+    /// Who looks on.
+    pub probe: Option<Probe>,
+    /// What goes wrong with the machine.
+    pub faults: Faults,
+    /// A mistake that somebody must notice.
+    pub plant: Option<Plant>,
 }
 
 /// Looks at the region whenever the shard calls into the kernel.
-pub(crate) struct Probe(pub(crate) Box<dyn Fn(Call)>);
+pub struct Probe(pub Box<dyn Fn(Call)>);
 
 impl std::fmt::Debug for Probe {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -108,25 +130,33 @@ impl std::fmt::Debug for Probe {
 
 /// A call that a survivor could find half done.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Call {
+pub enum Call {
+    /// From a socket into memory.
     Receive(Fd),
+    /// From memory to a socket.
     Send(Fd),
+    /// An end.
     ShutDown(Fd),
     /// From a socket, into the pipe with this read end.
     SpliceIn(Fd, Fd),
     /// To a socket, out of the pipe with this read end.
     SpliceOut(Fd, Fd),
+    /// Of a socket or one end of a pipe.
     Close(Fd),
+    /// To a server.
     Connect(Fd),
 }
 
-pub(crate) const LISTENER: Fd = 3;
+/// The only listener.
+
+pub const LISTENER: Fd = 3;
 
 /// What clients connect to.
-pub(crate) const LOCAL: ([u8; 4], u16) = ([192, 0, 2, 100], 8765);
+pub const LOCAL: ([u8; 4], u16) = ([192, 0, 2, 100], 8765);
 
 impl MemoryKernel {
-    pub(crate) fn new() -> Self {
+    /// One without connections.
+    pub fn new() -> Self {
         Self { next_fd: 10, ..Self::default() }
     }
 
@@ -145,14 +175,22 @@ impl MemoryKernel {
     }
 
     /// A client connects.
-    pub(crate) fn client(&mut self, from: SocketAddr, window: usize) -> Fd {
+    pub fn client(&mut self, from: SocketAddr, window: usize) -> Fd {
         let fd = self.create(window, from);
         if self.listener_closed {
             self.socket(fd).closed = Some(End::Reset); // refused
             return fd;
         }
+        let last = |it: &(Token, i32, bool)| it.0.op == Op::Accept && !it.2;
         match self.accepting {
             Some(token) if token.op == Op::Accept => self.completions.push((token, fd, true)),
+            // An accept that is cancelled takes whoever comes before it has ended.
+            None if let Some(place) = self.completions.iter().position(last)
+                && self.faults.strikes(self.faults.late) =>
+            {
+                let token = self.completions[place].0;
+                self.completions.insert(place, (token, fd, true));
+            }
             Some(token) => {
                 self.queue.push_back(fd);
                 self.completions.push((token, Readiness::IN.0 as i32, true));
@@ -162,7 +200,9 @@ impl MemoryKernel {
         fd
     }
 
-    pub(crate) fn peer_sends(&mut self, fd: Fd, bytes: &[u8], urgent: bool) {
+    /// The peer sends bytes, the first of them as urgent data or not.
+
+    pub fn peer_sends(&mut self, fd: Fd, bytes: &[u8], urgent: bool) {
         let Some(socket) = self.sockets.get_mut(&fd) else { return };
         if socket.peer_fin || socket.peer_reset || socket.closed.is_some() {
             return;
@@ -174,7 +214,9 @@ impl MemoryKernel {
         self.edge(fd);
     }
 
-    pub(crate) fn peer_ends(&mut self, fd: Fd) {
+    /// The peer ends its direction.
+
+    pub fn peer_ends(&mut self, fd: Fd) {
         let Some(socket) = self.sockets.get_mut(&fd) else { return };
         if !socket.peer_reset && !socket.peer_fin && socket.closed.is_none() {
             socket.peer_fin = true;
@@ -182,7 +224,9 @@ impl MemoryKernel {
         }
     }
 
-    pub(crate) fn peer_resets(&mut self, fd: Fd) {
+    /// The peer breaks the connection.
+
+    pub fn peer_resets(&mut self, fd: Fd) {
         let Some(socket) = self.sockets.get_mut(&fd) else { return };
         if !socket.peer_reset && socket.closed.is_none() {
             socket.peer_reset = true;
@@ -191,7 +235,7 @@ impl MemoryKernel {
     }
 
     /// The peer takes up to `most` bytes.
-    pub(crate) fn peer_takes(&mut self, fd: Fd, most: usize) {
+    pub fn peer_takes(&mut self, fd: Fd, most: usize) {
         let Some(socket) = self.sockets.get_mut(&fd) else { return };
         if socket.peer_reset {
             return;
@@ -204,12 +248,12 @@ impl MemoryKernel {
     }
 
     /// Descriptors are left, or not any more.
-    pub(crate) fn descriptors(&mut self, left: bool) {
+    pub fn descriptors(&mut self, left: bool) {
         (self.accept_fails, self.open_fails) = (!left, !left);
     }
 
     /// The limit of every silent connect passes.
-    pub(crate) fn connects_time_out(&mut self) {
+    pub fn connects_time_out(&mut self) {
         for (_, token) in core::mem::take(&mut self.connects) {
             self.completions.push((token.with(Op::ConnectTimeout), -62, false));
             self.completions.push((token, -Errno::CANCELED.0, false));
@@ -217,7 +261,7 @@ impl MemoryKernel {
     }
 
     /// One of the completions that wait; those of one operation stay in order.
-    pub(crate) fn completion(&mut self, pick: usize) -> Option<(Token, i32, bool)> {
+    pub fn completion(&mut self, pick: usize) -> Option<(Token, i32, bool)> {
         if self.completions.is_empty() {
             return None;
         }
@@ -228,12 +272,14 @@ impl MemoryKernel {
         Some(completion)
     }
 
-    pub(crate) fn has_completions(&self) -> bool {
+    /// Whether a completion waits.
+
+    pub fn has_completions(&self) -> bool {
         !self.completions.is_empty()
     }
 
     /// Clients that wait to be accepted.
-    pub(crate) fn waiting(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.queue.len()
     }
 
@@ -245,7 +291,7 @@ impl MemoryKernel {
 
     /// The engine died: nothing is in flight any more, and whatever is not `owned` is closed. Returns the
     /// connections that it had accepted and not looked at.
-    pub(crate) fn engine_is_gone(&mut self, owned: &BTreeSet<Fd>) -> Vec<Fd> {
+    pub fn engine_is_gone(&mut self, owned: &BTreeSet<Fd>) -> Vec<Fd> {
         self.accepting = None;
         self.connects.clear();
         self.delivered.clear();
@@ -266,14 +312,34 @@ impl MemoryKernel {
         waiting
     }
 
+    /// What is to be cancelled has its last result already; `false` if it waits on.
+    fn was_done(&mut self, token: Token) -> bool {
+        if let Some(place) = self.connects.iter().position(|(_, other)| *other == token) {
+            self.connects.remove(place);
+            self.completions.push((token, 0, false));
+            self.completions.push((token.with(Op::ConnectTimeout), -Errno::CANCELED.0, false));
+            return true;
+        }
+        let Some(socket) = self.sockets.values_mut().find(|it| it.poll == Some(token)) else {
+            return false;
+        };
+        socket.poll = None;
+        let seen = socket.readiness().0 as i32;
+        self.completions.push((token, seen, false));
+        true
+    }
+
     /// The kernel ends a poll by itself, as an overflow of the completion queue does.
-    pub(crate) fn poll_ends(&mut self, fd: Fd) {
+    pub fn poll_ends(&mut self, fd: Fd) {
         if let Some(token) = self.sockets.get_mut(&fd).and_then(|socket| socket.poll.take()) {
             self.completions.push((token, 0, false));
         }
     }
 
     fn edge(&mut self, fd: Fd) {
+        if self.plant == Some(Plant::LostEdge) && self.completions.len() > 2 {
+            return;
+        }
         let Some(socket) = self.sockets.get(&fd) else { return };
         if let Some(token) = socket.poll {
             self.completions.push((token, socket.readiness().0 as i32, true));
@@ -283,14 +349,28 @@ impl MemoryKernel {
     /// Writes what there is room for.
     fn give(&mut self, fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno> {
         self.tell(Call::Send(fd));
+        let scarce = self.faults.strikes(self.faults.memory);
+        let most = if scarce { 0 } else { self.faults.part_of(from.len()) };
         let socket = self.socket(fd);
         assert!(!socket.shut, "{fd} is written to after its shutdown");
-        socket.give(from)
+        if socket.peer_reset || most == from.len() {
+            return socket.give(from);
+        }
+        let given = if most == 0 { Err(Errno::AGAIN) } else { socket.give(&from[..most]) };
+        // Whoever is refused is told when there is room again.
+        socket.no_space = true;
+        given
+    }
+
+    /// The want of a descriptor, in the process or in the system.
+    fn descriptors_lack(&mut self) -> Option<Errno> {
+        let lack = self.faults.strikes(self.faults.descriptors);
+        lack.then(|| if self.faults.system_wide() { Errno::NFILE } else { Errno::MFILE })
     }
 
     /// Judges the FINs sent to sockets whose mate is known by now. A session whose server was reached
     /// at once may send one before anybody could look at it.
-    pub(crate) fn judge_fins(&mut self) {
+    pub fn judge_fins(&mut self) {
         for fd in core::mem::take(&mut self.unjudged) {
             let Some(mate) = self.sockets[&fd].mate else {
                 self.unjudged.push(fd);
@@ -306,7 +386,7 @@ impl MemoryKernel {
     }
 
     /// Whether every FIN was judged.
-    pub(crate) fn all_judged(&self) -> bool {
+    pub fn all_judged(&self) -> bool {
         self.unjudged.is_empty()
     }
 
@@ -317,17 +397,17 @@ impl MemoryKernel {
     }
 
     /// Pipes with an open end.
-    pub(crate) fn open_pipes(&self) -> usize {
+    pub fn open_pipes(&self) -> usize {
         self.pipes.values().filter(|pipe| pipe.ends > 0).count()
     }
 
     /// Whether the pipe with this read end has an open end.
-    pub(crate) fn is_open(&self, read: Fd) -> bool {
+    pub fn is_open(&self, read: Fd) -> bool {
         self.pipes[&read].ends > 0
     }
 
     /// Pipes with something in them.
-    pub(crate) fn pipes_in_use(&self) -> usize {
+    pub fn pipes_in_use(&self) -> usize {
         self.pipes.values().filter(|pipe| pipe.ends > 0 && !pipe.bytes.is_empty()).count()
     }
 }
@@ -371,6 +451,10 @@ impl Kernel for MemoryKernel {
 
     fn cancel(&mut self, token: Token) {
         self.cancels += 1;
+        if self.faults.strikes(self.faults.late) && self.was_done(token) {
+            self.completions.push((token.with(Op::Silent), -2, false));
+            return;
+        }
         let ended = if self.accepting == Some(token) {
             self.accepting = None;
             true
@@ -418,6 +502,11 @@ impl Kernel for MemoryKernel {
         if self.accept_fails && !self.queue.is_empty() {
             return Err(Errno::MFILE);
         }
+        if !self.queue.is_empty()
+            && let Some(lack) = self.descriptors_lack()
+        {
+            return Err(lack);
+        }
         self.queue.pop_front().ok_or(Errno::AGAIN)
     }
 
@@ -457,6 +546,9 @@ impl Kernel for MemoryKernel {
         if self.open_fails {
             return Err(Errno::MFILE);
         }
+        if let Some(lack) = self.descriptors_lack() {
+            return Err(lack);
+        }
         if from.is_some_and(|from| self.unknown.contains(&from)) {
             return Err(Errno::ADDR_NOT_AVAILABLE);
         }
@@ -482,7 +574,13 @@ impl Kernel for MemoryKernel {
 
     fn receive(&mut self, fd: Fd, into: &[Cell<u8>]) -> Result<usize, Errno> {
         self.tell(Call::Receive(fd));
-        self.socket(fd).take(into)
+        let most = self.faults.part_of(into.len());
+        let plant = self.plant;
+        match self.socket(fd).take(&into[..most]) {
+            Err(Errno::AGAIN) if plant == Some(Plant::FalseEnd) => Ok(0),
+            Ok(bytes @ 2..) if plant == Some(Plant::LostByte) => Ok(bytes - 1),
+            result => result,
+        }
     }
 
     fn send(&mut self, fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno> {
@@ -494,6 +592,9 @@ impl Kernel for MemoryKernel {
             && self.open_pipes() >= most
         {
             return Err(Errno::MFILE);
+        }
+        if let Some(lack) = self.descriptors_lack() {
+            return Err(lack);
         }
         // An even number, so that both ends lead to the pipe.
         let read = self.next_fd + self.next_fd % 2;
@@ -515,7 +616,8 @@ impl Kernel for MemoryKernel {
             return if socket.peer_fin { Ok(0) } else { Err(Errno::AGAIN) };
         }
         let unread = socket.sent_by_peer.len() - socket.read;
-        let buffer = vec![Cell::new(0); most.min(PIPE_FULL).min(unread)];
+        let room = self.faults.slots_for(most.min(PIPE_FULL).min(unread));
+        let buffer = vec![Cell::new(0); self.faults.part_of(room)];
         let bytes = self.socket(from).take(&buffer)?;
         let spliced = buffer[..bytes].iter().map(Cell::get);
         self.pipe_at(pipe - 1).bytes.extend(spliced);
@@ -527,7 +629,7 @@ impl Kernel for MemoryKernel {
         let waiting = most.min(self.pipe_at(pipe).bytes.len());
         assert!(waiting > 0, "nothing is in the pipe");
         // Now and then it takes less than there is room for, which does not mean that there is none.
-        let part = if waiting > 30_000 { waiting / 2 } else { waiting };
+        let part = self.faults.part_of(if waiting > 30_000 { waiting / 2 } else { waiting });
         let bytes: Vec<Cell<u8>> =
             self.pipe_at(pipe).bytes.iter().take(part).copied().map(Cell::new).collect();
         let sent = self.give(to, &bytes)?;

@@ -20,46 +20,60 @@ use ringbolt_core::spec::Health;
 use ringbolt_core::time::Instant;
 use zerocopy::IntoBytes;
 
-use crate::support::ground::{FIN, only_place, snapshot};
-use crate::support::{Answer, LISTENER, MemoryKernel, Probe};
+use crate::ground::{FIN, only_place, snapshot};
+use crate::kernel::{Answer, LISTENER, MemoryKernel, Probe};
+use crate::plant::Plant;
 
-pub(crate) const CAPACITY: u32 = 4;
+/// Sessions that there is room for.
+
+pub const CAPACITY: u32 = 4;
 
 /// By then a quiet session's short reads have been proved.
-pub(crate) const LOOK: Duration = Duration::from_millis(200);
+pub const LOOK: Duration = Duration::from_millis(200);
 
 /// A page of the region; it wants to be aligned.
 #[derive(Clone, Copy, zerocopy::FromBytes, zerocopy::IntoBytes)]
 #[repr(C, align(4096))]
-pub(crate) struct Page(pub(crate) [u8; 4096]);
+pub struct Page(pub [u8; 4096]);
 
 /// A shard, its kernel, and the clock.
-pub(crate) struct World<'r> {
-    pub(crate) kernel: MemoryKernel,
-    pub(crate) shard: Shard<'r>,
+pub struct World<'r> {
+    /// The machine.
+    pub kernel: MemoryKernel,
+    /// The worker.
+    pub shard: Shard<'r>,
     /// What it began with.
-    pub(crate) snapshot: Snapshot,
-    pub(crate) region: RegionView<'r>,
+    pub snapshot: Snapshot,
+    /// What is looked at.
+    pub region: RegionView<'r>,
     place: Place<'r>,
     /// Engines that have died.
-    pub(crate) deaths: u64,
-    pub(crate) now: Instant,
-    pub(crate) sequence: u8,
-    pub(crate) replayed: u64,
+    pub deaths: u64,
+    /// The clock.
+    pub now: Instant,
+    /// Makes the bytes of each send others.
+    pub sequence: u8,
+    /// Completions that came a second time.
+    pub replayed: u64,
     /// What clients have still to send of their PROXY headers.
-    pub(crate) unsent: BTreeMap<Fd, Vec<u8>>,
+    pub unsent: BTreeMap<Fd, Vec<u8>>,
 }
 
-/// What the test reads of the region.
-pub(crate) struct RegionView<'r> {
-    pub(crate) header: &'r ringbolt_core::header::Header,
-    pub(crate) gauges: ringbolt_core::region::Gauges<'r>,
-    pub(crate) health: &'r [ringbolt_core::health::ServerHealth],
-    pub(crate) counted: ringbolt_core::region::Counted<'r>,
+/// What is read of the region.
+pub struct RegionView<'r> {
+    /// The head.
+    pub header: &'r ringbolt_core::header::Header,
+    /// What is counted while it lasts.
+    pub gauges: ringbolt_core::region::Gauges<'r>,
+    /// Of each server.
+    pub health: &'r [ringbolt_core::health::ServerHealth],
+    /// What was counted.
+    pub counted: ringbolt_core::region::Counted<'r>,
 }
 
 impl<'r> World<'r> {
-    pub(crate) fn new(memory: &'r mut [Page], snapshot: Snapshot, answers: [Answer; 3]) -> Self {
+    /// A world with [`CAPACITY`] places and servers that answer so.
+    pub fn new(memory: &'r mut [Page], snapshot: Snapshot, answers: [Answer; 3]) -> Self {
         Self::with_capacity(CAPACITY, memory, snapshot, answers)
     }
 
@@ -73,7 +87,7 @@ impl<'r> World<'r> {
     }
 
     /// The world of a worker's place in a region, after its first turn.
-    pub(crate) fn of(place: Place<'r>, kernel: MemoryKernel, snapshot: Snapshot) -> Self {
+    pub fn of(place: Place<'r>, kernel: MemoryKernel, snapshot: Snapshot) -> Self {
         let region = RegionView {
             header: place.header,
             gauges: place.gauges,
@@ -83,15 +97,25 @@ impl<'r> World<'r> {
         let now = Instant::from_millis(1_000);
         let shard = Shard::new(place, Arc::new(snapshot.clone()), [(LISTENER, 0)], now);
         let unsent = BTreeMap::new();
-        let mut world =
-            Self { kernel, shard, snapshot, region, place, deaths: 0, now, sequence: 0, replayed: 0, unsent };
+        let mut world = Self {
+            kernel,
+            shard,
+            snapshot,
+            region,
+            place,
+            deaths: 0,
+            now,
+            sequence: 0,
+            replayed: 0,
+            unsent,
+        };
         world.turn();
         world
     }
 
     /// The engine handles a completion and dies before its next operation but `ops`, or after it.
     /// Another one goes on.
-    pub(crate) fn die(&mut self, ops: usize, pick: usize, death: Death) {
+    pub fn die(&mut self, ops: usize, pick: usize, death: Death) {
         let left = Cell::new(ops);
         self.kernel.probe = Some(Probe(Box::new(move |_| match left.get() {
             0 => resume_unwind(Box::new(())),
@@ -100,6 +124,9 @@ impl<'r> World<'r> {
         let _ = catch_unwind(AssertUnwindSafe(|| self.complete(pick)));
         self.kernel.probe = None;
         self.deaths += 1;
+        if self.kernel.plant == Some(Plant::LateRecord) {
+            self.place.part.journal.clear();
+        }
         self.place.gauges.clear();
         let (mut census, mut owned) = (Census::default(), BTreeSet::new());
         census.count(&self.place.part, &self.place.gauges, |fd| drop(owned.insert(fd)));
@@ -117,13 +144,15 @@ impl<'r> World<'r> {
         self.turn();
     }
 
-    pub(crate) fn turn(&mut self) {
+    /// A turn of the worker.
+
+    pub fn turn(&mut self) {
         self.shard.turn(&mut self.kernel, self.now);
         self.find_mates();
     }
 
     /// Completions and turns until there is nothing more to do, with peers that do nothing.
-    pub(crate) fn turns(&mut self) {
+    pub fn turns(&mut self) {
         while self.kernel.has_completions() || self.shard.next_turn(self.now) == Some(self.now) {
             self.complete(0);
             self.turn();
@@ -132,7 +161,7 @@ impl<'r> World<'r> {
 
     /// The kernel judges a FIN by what the other socket of the session has seen; the records say
     /// which one that is.
-    pub(crate) fn find_mates(&mut self) {
+    pub fn find_mates(&mut self) {
         for (_, session) in self.shard.sessions() {
             let relayed = matches!(session.phase(), Some(Phase::Relaying | Phase::Flushing));
             let pair = [session.socket(0), session.socket(1)];
@@ -150,7 +179,9 @@ impl<'r> World<'r> {
         self.kernel.judge_fins();
     }
 
-    pub(crate) fn complete(&mut self, pick: usize) {
+    /// One of the completions that wait, and the turn that follows.
+
+    pub fn complete(&mut self, pick: usize) {
         if let Some((token, result, more)) = self.kernel.completion(pick) {
             self.find_mates();
             self.shard.complete(&mut self.kernel, token, result, more, self.now);
@@ -158,13 +189,15 @@ impl<'r> World<'r> {
         }
     }
 
-    pub(crate) fn wait(&mut self, span: Duration) {
+    /// Time passes.
+
+    pub fn wait(&mut self, span: Duration) {
         self.now = self.now + span;
         self.turn();
     }
 
     /// Goes on with those servers of the pool whose bit is set, in turned order.
-    pub(crate) fn reload(&mut self, servers: u8) {
+    pub fn reload(&mut self, servers: u8) {
         let mut next = self.snapshot.clone();
         let pool = &mut next.pools[0].servers;
         pool.retain(|server| servers & 1 << (server.gauge - 1) != 0);
@@ -173,21 +206,21 @@ impl<'r> World<'r> {
     }
 
     /// Goes on under a snapshot, with these doors.
-    pub(crate) fn renew(&mut self, snapshot: Snapshot, doors: &[(Fd, u16)]) {
+    pub fn renew(&mut self, snapshot: Snapshot, doors: &[(Fd, u16)]) {
         let fresh = Fresh::default();
         self.shard.renew(&mut self.kernel, Arc::new(snapshot), doors, &fresh, self.now);
         self.find_mates();
     }
 
     /// A server, by its place, goes down or up.
-    pub(crate) fn set_down(&self, place: u8, down: bool) {
+    pub fn set_down(&self, place: u8, down: bool) {
         let health = &self.region.health[usize::from(place)];
         let at_once = Health { rise: 1, fall: 1, ..Health::OFF };
         health.judge(!down, &at_once, self.now);
     }
 
     /// One of the sockets that are open.
-    pub(crate) fn pick(&self, pick: usize) -> Option<Fd> {
+    pub fn pick(&self, pick: usize) -> Option<Fd> {
         let open = || {
             self.kernel
                 .sockets
@@ -200,13 +233,31 @@ impl<'r> World<'r> {
     }
 
     /// Lets everything that was begun come to its end, with peers that take every byte.
-    pub(crate) fn settle(&mut self) {
-        for _ in 0..1_000_000 {
-            let open: Vec<Fd> = self.kernel.sockets.keys().copied().collect();
-            open.into_iter().for_each(|fd| self.kernel.peer_takes(fd, usize::MAX));
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    pub fn settle(&mut self) {
+        let all = |world: &Self| world.kernel.sockets.keys().copied().collect();
+        self.rest(all, |_| 0);
+    }
+
+    /// Lets everything that was begun come to its end, with peers that take every byte if they are among
+    /// `reading`, and completions in an order of `order`'s choice.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    pub fn rest(
+        &mut self,
+        reading: impl Fn(&Self) -> Vec<Fd>,
+        mut order: impl FnMut(usize) -> usize,
+    ) {
+        for turn in 0..1_000_000 {
+            reading(self).into_iter().for_each(|fd| self.kernel.peer_takes(fd, usize::MAX));
             self.kernel.connects_time_out();
             if self.kernel.has_completions() {
-                self.complete(0);
+                self.complete(order(turn));
             } else if self.shard.next_turn(self.now) == Some(self.now) {
                 self.turn();
             } else if self.shard.next_turn(self.now).is_some_and(|at| at.since(self.now) < FIN / 10)
@@ -220,16 +271,20 @@ impl<'r> World<'r> {
     }
 }
 
-pub(crate) fn memory() -> Vec<Page> {
+/// Room for the region of a world.
+
+pub fn memory() -> Vec<Page> {
     memory_for(Extent { workers: 1, capacity: CAPACITY })
 }
 
-pub(crate) fn memory_for(extent: Extent) -> Vec<Page> {
+/// Room for a region.
+
+pub fn memory_for(extent: Extent) -> Vec<Page> {
     vec![Page([0; 4096]); extent.bytes() / 4096 + 1]
 }
 
 /// Workers of one region, each with a kernel of its own.
-pub(crate) fn workers_on<'r>(
+pub fn workers_on<'r>(
     memory: &'r mut [Page],
     extent: Extent,
     snapshot: &Snapshot,
@@ -254,7 +309,7 @@ pub(crate) fn workers_on<'r>(
 }
 
 /// The same, and the region for as long as the process lives.
-pub(crate) fn workers(
+pub fn workers(
     workers: usize,
     capacity: u32,
     snapshot: &Snapshot,
@@ -274,7 +329,7 @@ fn kernel(answers: [Answer; 3]) -> MemoryKernel {
 }
 
 /// As many sessions as a snapshot allows, with clients that take 1,000 bytes and then no more.
-pub(crate) fn crowd(snapshot: Snapshot) -> World<'static> {
+pub fn crowd(snapshot: Snapshot) -> World<'static> {
     let sessions = snapshot.max_sessions as u32;
     let memory = memory_for(Extent { workers: 1, capacity: sessions });
     let memory: &'static mut [Page] = Box::leak(memory.into_boxed_slice());
@@ -287,12 +342,12 @@ pub(crate) fn crowd(snapshot: Snapshot) -> World<'static> {
 }
 
 /// One session that relays, its peers' sockets, and the region for as long as the process lives.
-pub(crate) fn one_session(answers: [Answer; 3]) -> (World<'static>, Fd, Fd) {
+pub fn one_session(answers: [Answer; 3]) -> (World<'static>, Fd, Fd) {
     one_session_of(snapshot(u64::from(CAPACITY)), answers)
 }
 
 /// The same under a snapshot.
-pub(crate) fn one_session_of(snapshot: Snapshot, answers: [Answer; 3]) -> (World<'static>, Fd, Fd) {
+pub fn one_session_of(snapshot: Snapshot, answers: [Answer; 3]) -> (World<'static>, Fd, Fd) {
     let memory: &'static mut [Page] = Box::leak(memory().into_boxed_slice());
     let mut world = World::new(memory, snapshot, answers);
     let client = world.kernel.client(([198, 51, 100, 1], 9).into(), 1_000);
@@ -303,14 +358,20 @@ pub(crate) fn one_session_of(snapshot: Snapshot, answers: [Answer; 3]) -> (World
     (world, client, server)
 }
 
-pub(crate) fn run(world: &mut World<'_>) {
+/// Completions until none is left.
+
+pub fn run(world: &mut World<'_>) {
     while world.kernel.has_completions() {
         world.complete(0);
     }
 }
 
-pub(crate) fn cause(world: &World<'_>, cause: Cause) -> u64 {
+/// How often sessions ended so.
+
+pub fn cause(world: &World<'_>, cause: Cause) -> u64 {
     world.region.counted.worker.causes[cause as usize].read()
 }
 
-pub(crate) const ALL: [Answer; 3] = [Answer::Accepts; 3];
+/// Servers that accept.
+
+pub const ALL: [Answer; 3] = [Answer::Accepts; 3];

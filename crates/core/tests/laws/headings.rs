@@ -11,66 +11,10 @@ use ringbolt_core::session::Phase;
 use ringbolt_core::snapshot::Snapshot;
 use ringbolt_core::spec::{SendProxy, Splice};
 
-use crate::support::ground::{HEADER, on_unix, snapshot, splicing, with_headers};
-use crate::support::heading::{ends, heading, parse};
-use crate::support::{Answer, End, LOCAL};
-use crate::world::{ALL, CAPACITY, World, cause, one_session, one_session_of, run};
-
-impl World<'_> {
-    /// A client 198.51.100.`last` connects. One that must send a header will send `header` before its
-    /// stream.
-    pub(crate) fn client(&mut self, last: u8, window: usize, header: &[u8]) -> Fd {
-        let addr = [198, 51, 100, last].into();
-        let fd = self.kernel.client((addr, 9).into(), window);
-        let proxied = &self.snapshot.listeners[0].accept_proxy;
-        if proxied.iter().any(|network| network.contains(addr)) {
-            self.unsent.insert(fd, header.to_vec());
-        }
-        fd
-    }
-
-    /// Sends up to `most` bytes of the header that a client has still to send; false when there is
-    /// nothing left of it.
-    pub(crate) fn send_header(&mut self, fd: Fd, most: usize) -> bool {
-        let Some(unsent) = self.unsent.get_mut(&fd).filter(|unsent| !unsent.is_empty()) else {
-            return false;
-        };
-        let piece: Vec<u8> = unsent.drain(..most.min(unsent.len())).collect();
-        self.kernel.peer_sends(fd, &piece, false);
-        true
-    }
-
-    /// Nothing is connected to before a header is whole, and servers get the header that is due.
-    pub(crate) fn check_headers(&self) -> Result<(), TestCaseError> {
-        for (_, session) in self.shard.sessions() {
-            let client = session.socket(0);
-            if self.unsent.get(&client).is_some_and(|unsent| !unsent.is_empty()) {
-                let waits = matches!(session.phase(), Some(Phase::Heading | Phase::Closing));
-                prop_assert!(waits && session.attempts.get() == 0, "{} does not wait", client);
-            }
-        }
-        for (fd, socket) in self.kernel.sockets.iter().filter(|(_, socket)| socket.relayed) {
-            let Some(client) = socket.mate.filter(|mate| mate < fd) else { continue };
-            let expected = self.header_of(client);
-            let expected = expected.as_ref().map_or(&[][..], ProxyHeader::as_bytes);
-            prop_assert_eq!(socket.preface, expected.len());
-            let sent = &socket.written[..socket.written.len().min(expected.len())];
-            prop_assert!(expected.starts_with(sent), "a wrong header for {}", fd);
-        }
-        Ok(())
-    }
-
-    /// The header that the server of a client is due.
-    fn header_of(&self, client: Fd) -> Option<ProxyHeader> {
-        let socket = &self.kernel.sockets[&client];
-        let own = Ends { client: self.kernel.peers[&client], destination: LOCAL.into() };
-        let ends = match parse(&socket.sent_by_peer[..socket.heading]) {
-            Heading::Whole { ends: Some(ends), .. } => ends,
-            Heading::Incomplete | Heading::Malformed | Heading::Whole { ends: None, .. } => own,
-        };
-        ProxyHeader::of(self.snapshot.pools[0].send_proxy, ends)
-    }
-}
+use ringbolt_sim::ground::{HEADER, on_unix, snapshot, splicing, with_headers};
+use ringbolt_sim::heading::{ends, heading, parse};
+use ringbolt_sim::kernel::{Answer, End, LOCAL};
+use ringbolt_sim::world::{ALL, CAPACITY, World, cause, one_session, one_session_of, run};
 
 /// What a client sends as its header: mostly one, of any length, with a client's address or without.
 pub(crate) fn header() -> impl Strategy<Value = Vec<u8>> {

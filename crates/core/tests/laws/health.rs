@@ -6,9 +6,9 @@ use ringbolt_core::kernel::{Fd, NO_FD};
 use ringbolt_core::session::Phase;
 use ringbolt_core::snapshot::Snapshot;
 
-use crate::support::ground::snapshot;
-use crate::support::{Answer, End};
-use crate::world::{ALL, CAPACITY, World, cause, one_session, one_session_of, run};
+use ringbolt_sim::ground::snapshot;
+use ringbolt_sim::kernel::{Answer, End};
+use ringbolt_sim::world::{ALL, CAPACITY, World, cause, one_session, one_session_of, run};
 
 const CLIENTS: u8 = 40;
 

@@ -9,9 +9,9 @@ use ringbolt_core::region::Extent;
 use ringbolt_core::session::Phase;
 use ringbolt_core::snapshot::Snapshot;
 
-use crate::support::ground::snapshot;
-use crate::support::{Answer, End, LISTENER};
-use crate::world::{ALL, World, cause, memory_for, run, workers, workers_on};
+use ringbolt_sim::ground::snapshot;
+use ringbolt_sim::kernel::{Answer, End, LISTENER};
+use ringbolt_sim::world::{ALL, World, cause, memory_for, run, workers, workers_on};
 
 const WORKERS: usize = 3;
 /// Of each worker, and more than it is ever given.

@@ -7,9 +7,9 @@ use ringbolt_core::kernel::Fd;
 use ringbolt_core::session::Phase;
 use ringbolt_core::snapshot::Snapshot;
 
-use crate::support::ground::{on_unix, snapshot, with_sources};
-use crate::support::{Answer, End};
-use crate::world::{ALL, CAPACITY, LOOK, World, cause, one_session_of, run};
+use ringbolt_sim::ground::{on_unix, snapshot, with_sources};
+use ringbolt_sim::kernel::{Answer, End};
+use ringbolt_sim::world::{ALL, CAPACITY, LOOK, World, cause, one_session_of, run};
 
 /// Every server on a UNIX socket.
 fn unix() -> Snapshot {
@@ -147,7 +147,7 @@ fn without_any_source_the_next_server_is_tried() {
             only.pools[0].servers.truncate(1);
             one_session_of(only, ALL).0
         };
-        world.renew(snapshot, &[(crate::support::LISTENER, 0)]);
+        world.renew(snapshot, &[(ringbolt_sim::kernel::LISTENER, 0)]);
         let sources = [1, 2].map(|last| std::net::IpAddr::from([10, 0, 0, last]));
         if all_unknown {
             world.kernel.unknown.extend(sources);

@@ -7,8 +7,8 @@ use ringbolt_core::close::Cause;
 use ringbolt_core::roster::Fresh;
 use ringbolt_core::session::Phase;
 
-use crate::support::{Answer, End, LISTENER};
-use crate::world::{ALL, cause, one_session, run};
+use ringbolt_sim::kernel::{Answer, End, LISTENER};
+use ringbolt_sim::world::{ALL, cause, one_session, run};
 
 #[test]
 fn a_live_session_is_not_touched() {

@@ -7,9 +7,9 @@ use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::Fd;
 use ringbolt_core::shortage::Shortage;
 
-use crate::support::End;
-use crate::support::ground::{snapshot, with_sources};
-use crate::world::{ALL, CAPACITY, World, cause, one_session, one_session_of, run, workers};
+use ringbolt_sim::ground::{snapshot, with_sources};
+use ringbolt_sim::kernel::End;
+use ringbolt_sim::world::{ALL, CAPACITY, World, cause, one_session, one_session_of, run, workers};
 
 fn client(world: &mut World<'_>, last: u8) -> Fd {
     let client = world.kernel.client(([198, 51, 100, last], 9).into(), 1_000);

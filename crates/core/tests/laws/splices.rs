@@ -10,9 +10,9 @@ use ringbolt_core::record::Session;
 use ringbolt_core::session::{DirectionId, Phase};
 use ringbolt_core::spec::Splice;
 
-use crate::support::ground::{snapshot, splicing};
-use crate::support::{End, PipeSupply};
-use crate::world::{ALL, CAPACITY, World, crowd, one_session, one_session_of, run};
+use ringbolt_sim::ground::{snapshot, splicing};
+use ringbolt_sim::kernel::{End, PipeSupply};
+use ringbolt_sim::world::{ALL, CAPACITY, World, crowd, one_session, one_session_of, run};
 
 const ALWAYS: Splice = Splice::Always;
 

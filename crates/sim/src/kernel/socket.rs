@@ -11,40 +11,46 @@ use super::End;
 
 /// A connection: our socket, and what its peer did and saw.
 #[derive(Debug, Default)]
-pub(crate) struct Socket {
+pub struct Socket {
     /// The other socket of the session, once it is known.
-    pub(crate) mate: Option<Fd>,
+    pub mate: Option<Fd>,
     /// The session got as far as moving bytes.
-    pub(crate) relayed: bool,
+    pub relayed: bool,
     /// Everything the peer has sent.
-    pub(crate) sent_by_peer: Vec<u8>,
+    pub sent_by_peer: Vec<u8>,
     /// How much of it was read.
-    pub(crate) read: usize,
+    pub read: usize,
     /// How much of it was a PROXY header.
-    pub(crate) heading: usize,
+    pub heading: usize,
     /// Where an urgent mark stands, in bytes sent by the peer. A UNIX socket has none; there it is
     /// where a read stops once and says nothing of it.
     pub(super) urgent: Option<usize>,
-    pub(crate) peer_fin: bool,
-    pub(crate) peer_reset: bool,
+    /// The peer's end has come.
+    pub peer_fin: bool,
+    /// The peer has broken the connection.
+    pub peer_reset: bool,
     pub(super) error_taken: bool,
-    /// Everything we have written, and how much of it the peer has taken.
-    pub(crate) written: Vec<u8>,
+    /// Everything we have written.
+    pub written: Vec<u8>,
     /// How much of it is a PROXY header.
-    pub(crate) preface: usize,
-    pub(crate) taken: usize,
-    pub(crate) window: usize,
+    pub preface: usize,
+    /// How much of it the peer has taken.
+    pub taken: usize,
+    /// How much is kept for a peer that takes nothing.
+    pub window: usize,
     pub(super) no_space: bool,
-    pub(crate) shut: bool,
+    /// We have ended our direction.
+    pub shut: bool,
     pub(super) forgiven: bool,
-    pub(crate) closed: Option<End>,
+    /// It is closed, and the peer saw this.
+    pub closed: Option<End>,
     pub(super) poll: Option<Token>,
     /// We connected it.
     pub(super) active: bool,
     /// A UNIX socket: bytes written are in the peer's hands, and a close is no reset.
-    pub(crate) unix: bool,
+    pub unix: bool,
     /// Where it is bound.
-    pub(crate) from: Option<IpAddr>,
+    pub from: Option<IpAddr>,
 }
 
 impl Socket {
@@ -65,12 +71,12 @@ impl Socket {
     }
 
     /// What the peer has sent of the session's stream.
-    pub(crate) fn stream_in(&self) -> &[u8] {
+    pub fn stream_in(&self) -> &[u8] {
         &self.sent_by_peer[self.heading..]
     }
 
     /// What we have written of the session's stream.
-    pub(crate) fn stream_out(&self) -> &[u8] {
+    pub fn stream_out(&self) -> &[u8] {
         self.written.get(self.preface..).unwrap_or_default()
     }
 
