@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::{panic, process, thread};
 use std::time::{self, Duration, SystemTime};
 
 use nix::errno::Errno;
@@ -28,6 +28,16 @@ use crate::machine::core_numbers;
 use crate::mailbox::{Mailbox, Order};
 use crate::start::StartError;
 use crate::worker::Worker;
+
+/// A dead worker in a living engine would be the worst of both: a panic ends the engine, whatever it was
+/// built to do then, and the supervisor starts the next one.
+fn end_with_any_thread() {
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        process::abort();
+    }));
+}
 
 /// What the control thread sees of the engine it belongs to.
 #[derive(Clone, Debug)]
@@ -148,6 +158,7 @@ impl Engine<'_> {
     /// Serves; returns the exit code. Everything happens in a fresh thread, because the C library's
     /// idea of the calling one is still the supervisor's.
     pub(crate) fn run(self) -> i32 {
+        end_with_any_thread();
         let served = thread::scope(|scope| {
             let engine = thread::Builder::new().name("engine".into());
             engine.spawn_scoped(scope, || self.serve()).map(|thread| thread.join())

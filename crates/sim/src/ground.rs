@@ -12,7 +12,6 @@ use ringbolt_core::snapshot::{Listener, Pool, Server, Snapshot, Source};
 use ringbolt_core::spec::{Health, KeyPrefix, Network, SendProxy, Splice};
 
 /// The idle timeout.
-
 pub const IDLE: Duration = Duration::from_secs(60);
 /// The fin timeout.
 pub const FIN: Duration = Duration::from_secs(5);
@@ -34,7 +33,6 @@ pub fn only_place(memory: &mut [u8], capacity: u32) -> Place<'_> {
 }
 
 /// The configuration that all begin with.
-
 pub fn snapshot(max_sessions: u64) -> Snapshot {
     let server = |name: &str, port: u16| Server {
         name: name.into(),

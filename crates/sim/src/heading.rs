@@ -21,7 +21,6 @@ pub fn ends(client: u8) -> Ends {
 }
 
 /// What stands at the beginning of these bytes.
-
 pub fn parse(bytes: &[u8]) -> Heading {
     match bytes {
         [] | [b'P'] => Heading::Incomplete,

@@ -148,7 +148,6 @@ pub enum Call {
 }
 
 /// The only listener.
-
 pub const LISTENER: Fd = 3;
 
 /// What clients connect to.
@@ -201,7 +200,6 @@ impl MemoryKernel {
     }
 
     /// The peer sends bytes, the first of them as urgent data or not.
-
     pub fn peer_sends(&mut self, fd: Fd, bytes: &[u8], urgent: bool) {
         let Some(socket) = self.sockets.get_mut(&fd) else { return };
         if socket.peer_fin || socket.peer_reset || socket.closed.is_some() {
@@ -215,7 +213,6 @@ impl MemoryKernel {
     }
 
     /// The peer ends its direction.
-
     pub fn peer_ends(&mut self, fd: Fd) {
         let Some(socket) = self.sockets.get_mut(&fd) else { return };
         if !socket.peer_reset && !socket.peer_fin && socket.closed.is_none() {
@@ -225,7 +222,6 @@ impl MemoryKernel {
     }
 
     /// The peer breaks the connection.
-
     pub fn peer_resets(&mut self, fd: Fd) {
         let Some(socket) = self.sockets.get_mut(&fd) else { return };
         if !socket.peer_reset && socket.closed.is_none() {
@@ -273,7 +269,6 @@ impl MemoryKernel {
     }
 
     /// Whether a completion waits.
-
     pub fn has_completions(&self) -> bool {
         !self.completions.is_empty()
     }

@@ -25,7 +25,6 @@ use crate::kernel::{Answer, LISTENER, MemoryKernel, Probe};
 use crate::plant::Plant;
 
 /// Sessions that there is room for.
-
 pub const CAPACITY: u32 = 4;
 
 /// By then a quiet session's short reads have been proved.
@@ -58,6 +57,9 @@ pub struct World<'r> {
     /// What clients have still to send of their PROXY headers.
     pub unsent: BTreeMap<Fd, Vec<u8>>,
 }
+
+/// What unwinds an engine that is made to die: no panic, which would be a mistake.
+struct Died;
 
 /// What is read of the region.
 pub struct RegionView<'r> {
@@ -118,10 +120,15 @@ impl<'r> World<'r> {
     pub fn die(&mut self, ops: usize, pick: usize, death: Death) {
         let left = Cell::new(ops);
         self.kernel.probe = Some(Probe(Box::new(move |_| match left.get() {
-            0 => resume_unwind(Box::new(())),
+            0 => resume_unwind(Box::new(Died)),
             more => left.set(more - 1),
         })));
-        let _ = catch_unwind(AssertUnwindSafe(|| self.complete(pick)));
+        let lived = catch_unwind(AssertUnwindSafe(|| self.complete(pick)));
+        if let Err(panic) = lived
+            && !panic.is::<Died>()
+        {
+            resume_unwind(panic);
+        }
         self.kernel.probe = None;
         self.deaths += 1;
         if self.kernel.plant == Some(Plant::LateRecord) {
@@ -145,7 +152,6 @@ impl<'r> World<'r> {
     }
 
     /// A turn of the worker.
-
     pub fn turn(&mut self) {
         self.shard.turn(&mut self.kernel, self.now);
         self.find_mates();
@@ -180,7 +186,6 @@ impl<'r> World<'r> {
     }
 
     /// One of the completions that wait, and the turn that follows.
-
     pub fn complete(&mut self, pick: usize) {
         if let Some((token, result, more)) = self.kernel.completion(pick) {
             self.find_mates();
@@ -190,7 +195,6 @@ impl<'r> World<'r> {
     }
 
     /// Time passes.
-
     pub fn wait(&mut self, span: Duration) {
         self.now = self.now + span;
         self.turn();
@@ -272,13 +276,11 @@ impl<'r> World<'r> {
 }
 
 /// Room for the region of a world.
-
 pub fn memory() -> Vec<Page> {
     memory_for(Extent { workers: 1, capacity: CAPACITY })
 }
 
 /// Room for a region.
-
 pub fn memory_for(extent: Extent) -> Vec<Page> {
     vec![Page([0; 4096]); extent.bytes() / 4096 + 1]
 }
@@ -359,7 +361,6 @@ pub fn one_session_of(snapshot: Snapshot, answers: [Answer; 3]) -> (World<'stati
 }
 
 /// Completions until none is left.
-
 pub fn run(world: &mut World<'_>) {
     while world.kernel.has_completions() {
         world.complete(0);
@@ -367,11 +368,9 @@ pub fn run(world: &mut World<'_>) {
 }
 
 /// How often sessions ended so.
-
 pub fn cause(world: &World<'_>, cause: Cause) -> u64 {
     world.region.counted.worker.causes[cause as usize].read()
 }
 
 /// Servers that accept.
-
 pub const ALL: [Answer; 3] = [Answer::Accepts; 3];
