@@ -17,11 +17,10 @@ const LOOKS_MOST: u32 = 20_000;
 /// What is counted on a TCP connection. The parts come from several calls while packets go on arriving,
 /// so the counts are read before and after the queues until both are the same.
 pub(crate) fn counts(fd: Fd) -> Option<Counts> {
-    // First, because nothing below may be asked of a connection whose error was not seen.
-    let error_pending = has_error(fd);
     let mut before = totals(fd)?;
     for _ in 0..LOOKS_MOST {
         let (unread, queued) = (unread(fd), unacknowledged(fd));
+        let error_pending = has_error(fd);
         let after = totals(fd)?;
         if after == before {
             let state = State::of(after.state)?;
