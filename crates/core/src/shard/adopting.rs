@@ -58,11 +58,17 @@ impl Shard<'_> {
         death: Death,
     ) -> Verdict {
         let record = self.session(slot);
+        let relays = match record.phase() {
+            // Its sockets may be closed already.
+            None | Some(Phase::Free | Phase::Closing) => return Verdict::Over,
+            Some(Phase::Heading | Phase::Connecting) => false,
+            Some(Phase::Relaying | Phase::Flushing) => true,
+        };
         let Some(client) = kernel.counts(record.socket(Side::Client as usize)) else {
             return Verdict::Lost(Loss::Mismatch);
         };
         let server = match record.socket(Side::Server as usize) {
-            NO_FD => Far::None,
+            socket if !relays || socket == NO_FD => Far::None,
             _ if record.is_unix() => Far::Unix,
             socket => match kernel.counts(socket) {
                 Some(counts) => Far::Tcp(counts),
