@@ -13,9 +13,9 @@ mod pauses;
 /// What the ends of a session do.
 mod roles;
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use ringbolt_tests::{Config, Metrics, Ringbolt, Signal, Watched, kill, need, say, until};
+use ringbolt_tests::{Config, Metrics, Signal, Watched, kill, need, say};
 
 use fleet::{Fleet, Kind};
 use newcomers::Newcomers;

@@ -43,7 +43,7 @@ impl Relayed {
             let name = format!("ringbolt_relay_bytes_total{{path=\"{path}\"}} ");
             metrics.lines().find_map(|line| line.strip_prefix(&name)?.trim().parse().ok())
         };
-        let sum = |name: &str| {
+        let sum = |name: &str| -> u64 {
             let samples = metrics.lines().filter_map(|line| line.strip_prefix(name));
             samples.filter_map(|rest| rest.rsplit_once(' ')?.1.trim().parse::<u64>().ok()).sum()
         };
