@@ -476,7 +476,9 @@ impl<'a> Supervisor<'a> {
         let (mut census, mut owned) = (Census::default(), BTreeSet::new());
         for bytes in &mut region.parts {
             let Ok(part) = Part::view(bytes, self.extent.capacity) else { continue };
-            census.count(&part, &region.gauges, |fd| drop(owned.insert(fd)));
+            census.count(&part, &region.gauges, |fd| {
+                owned.insert(fd);
+            });
         }
         region.header.lose(census.broken);
         (census.sessions, owned)

@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use ringbolt_tests::{
-    Client, Config, Count, Echo, End, Peer, Ringbolt, Server, Signal, Watched, accept_any, cpu,
+    Client, Config, Count, Echo, Peer, Ringbolt, Server, Signal, Watched, accept_any, cpu,
     expect_reset, herd, kill, need, until,
 };
 

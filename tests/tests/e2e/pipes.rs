@@ -92,7 +92,6 @@ impl Stream {
         self.receiver.reset();
         assert_eq!(self.sender.end(), End::Reset);
     }
-
 }
 
 /// Sends on every stream until none takes any more.

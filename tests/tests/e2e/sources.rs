@@ -3,7 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 
 use ringbolt_tests::{
-    Client, Config, Echo, End, Network, Peer, Ringbolt, Server, Watched, expect_reset, need, until,
+    Client, Config, Echo, Network, Peer, Ringbolt, Server, Watched, expect_reset, need, until,
 };
 
 /// The gauge of a source.

@@ -77,8 +77,10 @@ pub(crate) async fn attend(shared: Arc<Shared>, mut stream: TcpStream) {
 
 async fn answer_newcomer(stream: &mut TcpStream) -> io::Result<()> {
     stream.write_all(&NEWCOMER.to_le_bytes()).await?;
-    stream.read_u8().await.map_or(Ok(()), |_| Err(ErrorKind::InvalidData.into()))?;
-    stream.shutdown().await
+    match stream.read_u8().await {
+        Ok(_) => Err(ErrorKind::InvalidData.into()),
+        Err(_) => stream.shutdown().await,
+    }
 }
 
 async fn play(shared: &Arc<Shared>, number: usize, side: usize, stream: TcpStream) {

@@ -103,7 +103,12 @@ impl Shard<'_> {
                 counted.adopted.add(1);
                 self.connect_anew(kernel, slot, now);
             }
-            Verdict::Over => self.close(kernel, slot, Cause::Ended, now),
+            Verdict::Over => {
+                // What else had ended it has died with the engine.
+                let ended = self.has_ended(self.session(slot));
+                let cause = if ended { Cause::Ended } else { Cause::EngineDied };
+                self.close(kernel, slot, cause, now);
+            }
             Verdict::Lost(loss) => {
                 counted.lost[loss as usize].add(1);
                 self.close(kernel, slot, Cause::EngineDied, now);

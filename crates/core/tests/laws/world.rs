@@ -83,8 +83,18 @@ impl<'r> World<'r> {
         let now = Instant::from_millis(1_000);
         let shard = Shard::new(place, Arc::new(snapshot.clone()), [(LISTENER, 0)], now);
         let unsent = BTreeMap::new();
-        let mut world =
-            Self { kernel, shard, snapshot, region, place, deaths: 0, now, sequence: 0, replayed: 0, unsent };
+        let mut world = Self {
+            kernel,
+            shard,
+            snapshot,
+            region,
+            place,
+            deaths: 0,
+            now,
+            sequence: 0,
+            replayed: 0,
+            unsent,
+        };
         world.turn();
         world
     }
@@ -102,7 +112,9 @@ impl<'r> World<'r> {
         self.deaths += 1;
         self.place.gauges.clear();
         let (mut census, mut owned) = (Census::default(), BTreeSet::new());
-        census.count(&self.place.part, &self.place.gauges, |fd| drop(owned.insert(fd)));
+        census.count(&self.place.part, &self.place.gauges, |fd| {
+            owned.insert(fd);
+        });
         assert_eq!(census.broken, 0, "a record is whole at every operation");
         self.find_mates();
         let waiting = self.kernel.engine_is_gone(&owned);

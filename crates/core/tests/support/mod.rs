@@ -110,7 +110,7 @@ impl std::fmt::Debug for Probe {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Call {
     Receive(Fd),
-    Send(Fd),
+    Send,
     ShutDown(Fd),
     /// From a socket, into the pipe with this read end.
     SpliceIn(Fd, Fd),
@@ -282,7 +282,7 @@ impl MemoryKernel {
 
     /// Writes what there is room for.
     fn give(&mut self, fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno> {
-        self.tell(Call::Send(fd));
+        self.tell(Call::Send);
         let socket = self.socket(fd);
         assert!(!socket.shut, "{fd} is written to after its shutdown");
         socket.give(from)

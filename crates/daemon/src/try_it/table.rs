@@ -223,7 +223,7 @@ fn round_trips(RoundTrips { messages, p50_us, p99_us, .. }: RoundTrips) -> Strin
 }
 
 /// How the balancer moved the bytes, both ways together.
-fn by_path(Relayed { copied, spliced }: Relayed) -> String {
+fn by_path(Relayed { copied, spliced, .. }: Relayed) -> String {
     format!(
         "{} copied and {} spliced: messages are copied, pictures are bulk",
         bytes(copied),
