@@ -1,5 +1,6 @@
 //! The harness of Ringbolt's end-to-end tests: starts the built binary, its servers and clients,
-//! and looks at them from outside, through sockets and `/proc`. The tests are in `tests/e2e` and `tests/capacity`.
+//! and looks at them from outside, through sockets and `/proc`. The tests are in `tests/e2e`,
+//! `tests/capacity` and `tests/survival`.
 //!
 //! Not here: anything of the product's crates. What a test knows, a user could see.
 //!
@@ -26,6 +27,7 @@ mod say;
 mod server;
 mod skip;
 pub mod sockets;
+mod tape;
 mod trace;
 mod unix;
 mod usage;
@@ -53,6 +55,7 @@ pub use say::say;
 pub use server::{Blackhole, ClosedPort, Server, accept_any, fresh_address};
 pub use skip::{DESCRIPTORS, Need, all_there};
 pub use sockets::Timer;
+pub use tape::Tape;
 pub use trace::{Call, Traced};
 pub use unix::{UnixPeer, UnixServer};
 pub use usage::{Memory, Thread, memory, threads, until_asleep};

@@ -189,7 +189,7 @@ pub struct Standing {
     pub shut: bool,
     /// The sink takes no more bytes.
     pub failed: bool,
-    /// The source is lost, which its socket may not tell again.
+    /// The source is lost, or may be, and its socket may not tell again.
     pub source_lost: bool,
 }
 
@@ -274,40 +274,53 @@ fn counted(evidence: &Evidence<'_>, server: &Counts, id: DirectionId) -> Result<
 
 /// A direction of a session with a UNIX socket. What is not in hand is what was written down.
 fn recorded(evidence: &Evidence<'_>, id: DirectionId) -> Result<Standing, Loss> {
-    let record = evidence.record;
-    if let Some((in_hand, base)) = evidence.in_hand {
-        let read = evidence.client.read() - i64::from(record.header_read.get());
-        // Of what comes from the client it is known whether anything was read at all.
-        if in_hand == DirectionId::ToClient || read != base as i64 {
-            return Err(Loss::Uncounted);
-        }
-    }
-    let client = &evidence.client;
-    let (shut, failed, source_lost) = match id {
-        DirectionId::ToServer => (record.is(Flags::SHUT, id), false, is_lost(client)),
-        DirectionId::ToClient => (
-            client.is_shut().unwrap_or(record.is(Flags::SHUT, id)),
-            has_failed(record, client, id),
-            false,
-        ),
-    };
-    let failed = failed || record.is(Flags::FAILED, id);
+    let (record, client) = (evidence.record, &evidence.client);
     let read = client.read() - i64::from(record.header_read.get());
-    let read = (id == DirectionId::ToServer).then_some(read as u64);
-    let (offset, recorded) = record.spill(id);
-    let mut length = recorded;
-    if id == DirectionId::ToClient && !failed && recorded > 0 {
-        // What the client's side has got of it is counted, and the record may lag.
-        let written = client.written(Side::Client, shut);
-        let left = record.received[id as usize].get() as i64 - written;
-        length = usize::try_from(left).map_err(|_| Loss::Mismatch)?;
-        if length > recorded {
-            return Err(Loss::Mismatch);
-        }
+    if let Some((in_hand, base)) = evidence.in_hand
+        // Of what comes from the client it is known whether anything was read at all.
+        && (in_hand == DirectionId::ToClient || read != base as i64)
+    {
+        return Err(Loss::Uncounted);
     }
-    let offset = offset + recorded - length;
-    let held = if failed || length == 0 { Held::Nothing } else { Held::Spill { offset, length } };
-    Ok(Standing { read, held, shut, failed, source_lost })
+    match id {
+        DirectionId::ToServer => {
+            let (offset, length) = record.spill(id);
+            let failed = record.is(Flags::FAILED, id);
+            let held =
+                if failed || length == 0 { Held::Nothing } else { Held::Spill { offset, length } };
+            let read = Some(u64::try_from(read).map_err(|_| Loss::Mismatch)?);
+            // To send an end twice does no harm, other than not to send it.
+            Ok(Standing { read, held, shut: false, failed, source_lost: is_lost(client) })
+        }
+        DirectionId::ToClient => from_unix(evidence),
+    }
+}
+
+/// What comes from a UNIX socket: the client's side has counted what it has got of it, and the record
+/// may lag behind that.
+fn from_unix(evidence: &Evidence<'_>) -> Result<Standing, Loss> {
+    let (record, client, id) = (evidence.record, &evidence.client, DirectionId::ToClient);
+    let shut = client.is_shut().unwrap_or(record.is(Flags::SHUT, id));
+    let failed = record.is(Flags::FAILED, id) || has_failed(record, client, id);
+    // It may have told of a reset, and would then read as ended.
+    let source_lost = evidence.suspect;
+    if failed {
+        return Ok(Standing { read: None, held: Held::Nothing, shut, failed, source_lost });
+    }
+    let outside = client.written(Side::Client, shut) + evidence.pipes[id as usize] as i64;
+    let left = record.received[id as usize].get() as i64 - outside;
+    let (offset, recorded) = record.spill(id);
+    let held = match left {
+        0 => Held::Nothing,
+        1.. if left <= recorded as i64 => {
+            Held::Spill { offset: offset + recorded - left as usize, length: left as usize }
+        }
+        // What was spliced last may not have been added.
+        ..0 if recorded == 0 => Held::Nothing,
+        _ => return Err(Loss::Mismatch),
+    };
+    let read = u64::try_from(outside + left.max(0)).map_err(|_| Loss::Mismatch)?;
+    Ok(Standing { read: Some(read), held, shut, failed, source_lost })
 }
 
 /// Where so many bytes can be, of `read` that were read in all.

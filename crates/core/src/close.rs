@@ -45,7 +45,8 @@ pub enum Cause {
     Shortage = 17,
     /// No source of the servers that were tried had a port left.
     NoPort = 18,
-    /// The engine that served it died, and nothing proves that no byte is lost.
+    /// The engine that served it died, and nothing proves that no byte is lost; or it died while it ended
+    /// the session, and why is not known any more.
     EngineDied = 19,
 }
 

@@ -12,11 +12,15 @@ pub struct Key(pub [u8; 16]);
 impl Key {
     /// The key of an address: its leading bits, the rest zero. A v4-mapped address is IPv4.
     pub fn of(addr: IpAddr, prefix: KeyPrefix) -> Self {
-        let bits = match addr.to_canonical() {
+        Self::of_bits(address_bytes(addr), Self::bits(addr, prefix))
+    }
+
+    /// How many leading bits of an address, as a record keeps it, make its key.
+    pub fn bits(addr: IpAddr, prefix: KeyPrefix) -> u8 {
+        match addr.to_canonical() {
             IpAddr::V4(_) => 96 + prefix.v4.min(32),
-            IpAddr::V6(_) => prefix.v6,
-        };
-        Self::of_bits(address_bytes(addr.to_canonical()), bits)
+            IpAddr::V6(_) => prefix.v6.min(128),
+        }
     }
 
     /// The key of an address as a record keeps it, and of how many leading bits make it.

@@ -80,6 +80,11 @@ impl Pipes {
         opened
     }
 
+    /// A pipe that another engine had lent is still in use.
+    pub(crate) fn adopt(&mut self) {
+        self.open += 1;
+    }
+
     /// Takes an empty pipe back.
     pub(crate) fn give_back(&mut self, pipe: Pipe) {
         self.idle.push(pipe);

@@ -9,7 +9,7 @@
 use core::cell::Cell;
 use core::fmt;
 use core::mem::size_of;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
@@ -18,11 +18,12 @@ use crate::limits::BLOCK;
 use crate::pipes::Pipe;
 use crate::session::{DirectionId, Phase};
 
-/// A worker's journal: which bytes are in its hands right now.
+/// A worker's journal: whose turn it is, and which bytes are in its hands right now.
 ///
 /// Order in the copy path: journal with base, receive, send, the rest to the spill (bytes, then
-/// offset and length), journal cleared. So after a kill at any point a survivor knows which session
-/// may have bytes in the hot buffer, and of which direction.
+/// offset and length), journal without bytes. So after a kill at any point a survivor knows which
+/// session may have bytes in the hot buffer, and of which direction; and after a crash, over which
+/// session it was.
 #[derive(Debug, FromBytes, IntoBytes, KnownLayout)]
 #[repr(C, align(64))]
 pub struct Journal {
@@ -41,13 +42,15 @@ impl Journal {
     /// Before a receive into the hot buffer: whose bytes will be in it, and how many bytes of that
     /// direction were read before them.
     pub fn take_in_hand(&self, slot: u32, direction: DirectionId, base: u64) {
-        self.base.store(base, Ordering::Relaxed);
+        // Release, here too: not before the word that ended the turn with the bytes before.
+        self.base.store(base, Ordering::Release);
         let word = IN_HAND | (direction as u64) << 32 | u64::from(slot);
         // Release: a survivor that sees this word sees the base as well.
         self.in_hand.store(word, Ordering::Release);
     }
 
-    /// Before anything is done with a session that might end this engine, without bytes in hand.
+    /// Before anything is done with a session that might end this engine, and after bytes of it were in
+    /// hand and have been sent or spilled and that is written down.
     pub fn look_at(&self, slot: u32) {
         self.in_hand.store(LOOKED_AT | u64::from(slot), Ordering::Release);
     }
@@ -58,7 +61,7 @@ impl Journal {
         (word & (IN_HAND | LOOKED_AT) != 0).then_some(word as u32)
     }
 
-    /// After the bytes have been sent or spilled and that is written down.
+    /// After that: nobody's turn.
     pub fn clear(&self) {
         self.in_hand.store(0, Ordering::Release);
     }
@@ -96,8 +99,9 @@ pub struct Session {
     /// number in a live record is this session's socket and nobody else's.
     sockets: [Cell<Fd>; 2],
     /// Read and write end of each direction's pipe, written before the first splice and taken out
-    /// before it is lent to another or its close is submitted.
-    pipes: [[Cell<Fd>; 2]; 2],
+    /// before it is lent to another or its close is submitted. The read end is written last and taken
+    /// out first, so a pipe that is named is named whole.
+    pipes: [[AtomicI32; 2]; 2],
     /// Where the client is, as IPv6; v4-mapped when it is IPv4.
     pub client_addr: Cell<[u8; 16]>,
     /// Its port.
@@ -280,14 +284,34 @@ impl Session {
 
     /// A direction's pipe, if it has one.
     pub fn pipe(&self, direction: DirectionId) -> Option<Pipe> {
-        let [read, write] = self.pipes[direction as usize].each_ref().map(Cell::get);
+        let [read, write] = self.ends_of_pipe(direction);
         (read != NO_FD).then_some(Pipe { read, write })
     }
 
     /// Names or un-names a direction's pipe.
     pub fn set_pipe(&self, direction: DirectionId, pipe: Option<Pipe>) {
-        let ends = pipe.map_or([NO_FD; 2], |pipe| [pipe.read, pipe.write]);
-        self.pipes[direction as usize].iter().zip(ends).for_each(|(place, fd)| place.set(fd));
+        let [read, write] = &self.pipes[direction as usize];
+        match pipe {
+            Some(pipe) => {
+                write.store(pipe.write, Ordering::Release);
+                read.store(pipe.read, Ordering::Release);
+            }
+            None => {
+                read.store(NO_FD, Ordering::Release);
+                write.store(NO_FD, Ordering::Release);
+            }
+        }
+    }
+
+    /// The write end of a pipe whose read end is not named: an engine died while it named it or took it
+    /// out. Nothing of this session is in it.
+    pub fn half_a_pipe(&self, direction: DirectionId) -> Option<Fd> {
+        let [read, write] = self.ends_of_pipe(direction);
+        (read == NO_FD && write != NO_FD).then_some(write)
+    }
+
+    fn ends_of_pipe(&self, direction: DirectionId) -> [Fd; 2] {
+        self.pipes[direction as usize].each_ref().map(|end| end.load(Ordering::Acquire))
     }
 
     /// Bytes in a direction's pipe.
@@ -304,7 +328,7 @@ impl Session {
     pub fn begin(&self) {
         self.generation.set(self.generation.get().wrapping_add(1) | 1);
         self.sockets.iter().for_each(|socket| socket.set(NO_FD));
-        self.pipes.iter().flatten().for_each(|pipe| pipe.set(NO_FD));
+        self.pipes.iter().flatten().for_each(|end| end.store(NO_FD, Ordering::Relaxed));
         self.source.set(0);
         self.key_place.set(0);
         self.attempts.set(0);
@@ -325,7 +349,7 @@ impl Session {
 
     /// Every descriptor the record names.
     pub fn descriptors(&self) -> impl Iterator<Item = Fd> + '_ {
-        let pipes = self.pipes.iter().flatten();
-        self.sockets.iter().chain(pipes).map(Cell::get).filter(|fd| *fd != NO_FD)
+        let pipes = self.pipes.iter().flatten().map(|end| end.load(Ordering::Acquire));
+        self.sockets.iter().map(Cell::get).chain(pipes).filter(|fd| *fd != NO_FD)
     }
 }

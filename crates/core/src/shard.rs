@@ -141,6 +141,10 @@ impl<'r> Shard<'r> {
         more: bool,
         now: Instant,
     ) {
+        let journal = self.place.part.journal;
+        if token.op.is_of_a_session() {
+            journal.look_at(token.slot);
+        }
         match token.op {
             Op::Accept | Op::PollDoor => self.door_completed(kernel, token, result, more, now),
             Op::PollClient => self.polled(kernel, token, Side::Client, result, more, now),
@@ -150,15 +154,18 @@ impl<'r> Shard<'r> {
             Op::Silent => self.place.counted.worker.faults.add(1),
             Op::Wake => {}
         }
+        journal.clear();
     }
 
     /// What is due without a completion: sessions with more to do, deadlines, accepting.
     pub fn turn<K: Kernel>(&mut self, kernel: &mut K, now: Instant) {
         self.serve_run_list(kernel, now);
         while let Some(slot) = self.timers.expire(now) {
+            self.place.part.journal.look_at(slot);
             self.deadline(kernel, slot, now);
         }
         self.serve_queue(kernel, now);
+        self.place.part.journal.clear();
         self.tend_doors(kernel, now);
     }
 

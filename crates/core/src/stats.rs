@@ -86,7 +86,7 @@ pub struct WorkerStats {
     pub stale: Counter,
     /// Cancels and closes that failed; a fault of ours.
     pub faults: Counter,
-    _spare: [u64; 7 - Shortage::COUNT],
+    _spare: [u64; 14 - Shortage::COUNT - Loss::COUNT],
     /// Sessions by what ended them.
     pub causes: [Counter; Cause::COUNT],
     _rest: [u64; 32 - Cause::COUNT],

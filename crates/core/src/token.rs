@@ -24,6 +24,16 @@ pub enum Op {
     Wake = 8,
 }
 
+impl Op {
+    /// Whether the token's slot is a session's.
+    pub(crate) fn is_of_a_session(self) -> bool {
+        match self {
+            Self::PollClient | Self::PollServer | Self::Connect | Self::ConnectTimeout => true,
+            Self::Accept | Self::PollDoor | Self::Silent | Self::Wake => false,
+        }
+    }
+}
+
 /// An operation in flight. As 64 bits: operation (8), slot (24), generation (32).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {

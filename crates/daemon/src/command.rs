@@ -22,6 +22,9 @@ pub(crate) enum Command {
         /// Run the demo clients, print the table and end
         #[arg(long)]
         once: bool,
+        /// Kill the balancer's engine every second; nobody should notice
+        #[arg(long)]
+        torture: bool,
     },
     /// Serve in the foreground
     Run {

@@ -18,7 +18,7 @@ use command::{Arguments, Command};
 /// 0 success, 1 bad input or refused, 2 wrong usage (clap's), 3 cannot start.
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Try { port, once } => try_it::try_it(port, once),
+        Command::Try { port, once, torture } => try_it::try_it(port, once, torture),
         Command::Run { file, end_with_parent } => run::run(&file, end_with_parent),
         Command::Check { file, json } => check::check(&file, json),
         Command::Ctl { socket, command } => ctl::ctl(&socket, &command.join(" ")),

@@ -11,6 +11,7 @@ mod relayed;
 mod screen;
 mod servers;
 mod table;
+mod torture;
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -25,33 +26,36 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{interval, timeout};
 
 use balancer::Balancer;
-use clients::Clients;
+use clients::{Clients, Habits};
 use failure::Failure;
 use relayed::Relayed;
 use screen::Screen;
 use servers::EchoServer;
-use table::{ClientRow, Moment, ServerRow, View};
+use table::{ClientRow, Deaths, Moment, ServerRow, View};
+use torture::Torture;
 
 /// Between two questions to the balancer.
 const ASK_PERIOD: Duration = Duration::from_millis(500);
-/// Generous: `--once` takes less than a second.
+/// Engines that are killed under `--once --torture`.
+const ONCE_DEATHS: u64 = 5;
+/// Generous: `--once` takes less than a second, and with `--torture` a few.
 const ONCE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Shows it; 0 when it went well or Ctrl-C ended it, 1 when a client did not meet its server again
 /// or the balancer ended, 3 when it cannot start.
-pub(crate) fn try_it(port: u16, once: bool) -> ExitCode {
+pub(crate) fn try_it(port: u16, once: bool, torture: bool) -> ExitCode {
     let shown = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::system("no runtime"))
-        .and_then(|runtime| LocalSet::new().block_on(&runtime, show(port, once)));
+        .and_then(|runtime| LocalSet::new().block_on(&runtime, show(port, once, torture)));
     shown.unwrap_or_else(|failure| {
         eprint!("{failure}");
         ExitCode::from(failure.exit_code())
     })
 }
 
-async fn show(port: u16, once: bool) -> Result<ExitCode, Failure> {
+async fn show(port: u16, once: bool, torture: bool) -> Result<ExitCode, Failure> {
     let mut stop = Stop::listen().map_err(Failure::system("no signals"))?;
     let mut servers = Vec::new();
     for name in servers::NAMES {
@@ -61,9 +65,11 @@ async fn show(port: u16, once: bool) -> Result<ExitCode, Failure> {
         started = Balancer::start(port, &servers) => started?,
         () = stop.asked() => return Ok(ExitCode::SUCCESS),
     };
-    let clients = Rc::new(Clients::of(balancer.address));
+    let habits = if torture { Habits::RESTLESS } else { Habits::CALM };
+    let clients = Rc::new(Clients::of(balancer.address, habits));
     let relayed = Rc::new(Cell::new(Relayed::default()));
-    let mut demo = Demo { servers, balancer, clients, relayed };
+    let torture = torture.then(|| Rc::new(Torture::of(balancer.pid)));
+    let mut demo = Demo { servers, balancer, clients, relayed, torture };
     let ended = if once { demo.once(&mut stop).await } else { demo.live(&mut stop).await };
     demo.balancer.stop().await;
     ended
@@ -76,14 +82,26 @@ struct Demo {
     clients: Rc<Clients>,
     /// As the balancer told last.
     relayed: Rc<Cell<Relayed>>,
+    /// Kills the balancer's engines.
+    torture: Option<Rc<Torture>>,
 }
 
 impl Demo {
-    /// Every client comes back a few times; then the table, and the verdict as exit code.
+    /// Every client comes back a few times, or, under torture, for as long as it takes to kill a few
+    /// engines; then the table, and the verdict as exit code.
     async fn once(&mut self, stop: &mut Stop) -> Result<ExitCode, Failure> {
-        let clients = self.clients.clone();
+        let (clients, torture) = (self.clients.clone(), self.begin_torture());
+        let visits = async {
+            match torture {
+                Some(torture) => {
+                    clients.stay();
+                    torture.killed(ONCE_DEATHS).await;
+                }
+                None => clients.come_back_a_few_times().await,
+            }
+        };
         let ended = select! {
-            finished = timeout(ONCE_LIMIT, clients.come_back_a_few_times()) => {
+            finished = timeout(ONCE_LIMIT, visits) => {
                 finished.map_err(|_| Failure::NeverDone)
             }
             () = stop.asked() => Err(Failure::Interrupted),
@@ -100,6 +118,7 @@ impl Demo {
     /// The clients stay and come back until somebody ends it.
     async fn live(&mut self, stop: &mut Stop) -> Result<ExitCode, Failure> {
         self.clients.clone().stay();
+        self.begin_torture();
         self.keep_asking_balancer();
         let mut screen = Screen::open();
         let mut ticks = interval(screen.period());
@@ -119,6 +138,14 @@ impl Demo {
         // Before the balancer stops, which resets the sessions: that is not their doing.
         let _ = screen.last(&self.view(Moment::Over));
         ended
+    }
+
+    /// The engines begin to die, if they are to.
+    fn begin_torture(&self) -> Option<Rc<Torture>> {
+        let torture = self.torture.clone()?;
+        let killer = torture.clone();
+        spawn_local(async move { killer.go_on().await });
+        Some(torture)
     }
 
     async fn ask_balancer(&self) {
@@ -156,8 +183,20 @@ impl Demo {
             clients: self.clients.each.iter().map(client_row).collect(),
             round_trips: self.clients.round_trips(),
             relayed: self.relayed.get(),
-            notes: self.balancer.notes(),
+            deaths: self.torture.as_ref().map(|torture| Deaths {
+                engines: torture.deaths(),
+                adopted: self.relayed.get().adopted,
+                lost: self.relayed.get().lost,
+            }),
+            notes: self.notes(),
         }
+    }
+
+    /// What the balancer has remarked. That its engine dies is no news under torture.
+    fn notes(&self) -> Vec<String> {
+        let notes = self.balancer.notes().into_iter();
+        let tortured = self.torture.is_some();
+        notes.filter(|note| !tortured || !note.contains("the engine died")).collect()
     }
 }
 

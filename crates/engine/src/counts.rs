@@ -17,11 +17,10 @@ const LOOKS_MOST: u32 = 20_000;
 /// What is counted on a TCP connection. The parts come from several calls while packets go on arriving,
 /// so the counts are read before and after the queues until both are the same.
 pub(crate) fn counts(fd: Fd) -> Option<Counts> {
-    // First, because nothing below may be asked of a connection whose error was not seen.
-    let error_pending = has_error(fd);
     let mut before = totals(fd)?;
     for _ in 0..LOOKS_MOST {
         let (unread, queued) = (unread(fd), unacknowledged(fd));
+        let error_pending = has_error(fd);
         let after = totals(fd)?;
         if after == before {
             let state = State::of(after.state)?;
@@ -187,4 +186,171 @@ fn totals(fd: Fd) -> Option<Totals> {
         received: seen.bytes_received,
         acknowledged: seen.bytes_acked,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    //! Goal: the kernel counts as `adopt` has it, and asking changes nothing. Method: real connections,
+    //! brought into each state; what is counted on them, and what they tell afterwards.
+
+    use super::*;
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::os::fd::AsRawFd;
+    use std::time::{Duration, Instant};
+
+    use socket2::SockRef;
+
+    /// Who connected, and who was connected to.
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let active = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (passive, _) = listener.accept().unwrap();
+        for socket in [&active, &passive] {
+            SockRef::from(socket).set_out_of_band_inline(true).unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        }
+        (active, passive)
+    }
+
+    fn reset(socket: TcpStream) {
+        SockRef::from(&socket).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
+    /// What is counted once it is as wanted: state, received, acknowledged, unread, queued.
+    fn comes_to(socket: &TcpStream, wanted: (State, u64, u64, u32, u32)) -> Counts {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let seen = counts(socket.as_raw_fd()).expect("a TCP connection");
+            let Counts { state, received, acknowledged, unread, queued, .. } = seen;
+            if (state, received, acknowledged, unread, queued) == wanted {
+                return seen;
+            }
+            assert!(Instant::now() < deadline, "{seen:?} instead of {wanted:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_and_ends() {
+        let (mut active, mut passive) = pair();
+        comes_to(&active, (State::Established, 0, 1, 0, 0));
+        comes_to(&passive, (State::Established, 0, 0, 0, 0));
+        active.write_all(&[1; 100]).unwrap();
+        passive.write_all(&[2; 70]).unwrap();
+        comes_to(&active, (State::Established, 70, 101, 70, 0));
+        comes_to(&passive, (State::Established, 100, 70, 100, 0));
+        active.shutdown(Shutdown::Write).unwrap();
+        comes_to(&active, (State::FinWait, 70, 102, 70, 0));
+        comes_to(&passive, (State::CloseWait, 101, 70, 100, 0));
+        passive.read_exact(&mut [0; 40]).unwrap();
+        comes_to(&passive, (State::CloseWait, 101, 70, 60, 0));
+        passive.read_to_end(&mut Vec::new()).unwrap();
+        comes_to(&passive, (State::CloseWait, 101, 70, 0, 0));
+        assert_eq!(passive.read(&mut [0; 9]).unwrap(), 0, "the end once more");
+        comes_to(&passive, (State::CloseWait, 101, 70, 0, 0));
+        passive.write_all(&[2; 5]).unwrap();
+        passive.shutdown(Shutdown::Write).unwrap();
+        comes_to(&passive, (State::Closed, 101, 76, 0, 0));
+        let seen = comes_to(&active, (State::Closed, 76, 102, 75, 0));
+        assert!(seen.fin_received && !seen.error_pending);
+    }
+
+    #[test]
+    fn an_end_behind_a_closed_window() {
+        let (mut active, passive) = pair();
+        active.set_nonblocking(true).unwrap();
+        let mut written = 0;
+        let full = loop {
+            match active.write(&[3; 65_536]) {
+                Ok(bytes) => written += bytes as u64,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(full.kind(), ErrorKind::WouldBlock);
+        let sum = |fin: u64| {
+            let seen = counts(active.as_raw_fd()).unwrap();
+            assert_eq!(seen.acknowledged + u64::from(seen.queued), 1 + written + fin);
+            seen.state
+        };
+        assert_eq!(sum(0), State::Established);
+        active.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(sum(1), State::FinWait);
+        drop(passive);
+    }
+
+    // Every combination: nothing, less than a page and more are unread, with a FIN and without, and the
+    // error of those that were reset is still there afterwards.
+    #[test]
+    fn whether_there_was_a_fin() {
+        for unread in [0_u32, 1, 4_095, 4_096, 60_000] {
+            let (mut active, mut passive) = pair();
+            active.shutdown(Shutdown::Write).unwrap();
+            passive.write_all(&vec![4; unread as usize]).unwrap();
+            passive.shutdown(Shutdown::Write).unwrap();
+            let received = u64::from(unread) + 1;
+            let seen = comes_to(&active, (State::Closed, received, 2, unread, 0));
+            assert!(seen.fin_received, "{unread}");
+            let mut all = Vec::new();
+            active.read_to_end(&mut all).unwrap();
+            assert!(all.len() == unread as usize && fin_received(active.as_raw_fd()));
+
+            let (mut active, mut passive) = pair();
+            passive.write_all(&vec![4; unread as usize]).unwrap();
+            comes_to(&active, (State::Established, u64::from(unread), 1, unread, 0));
+            reset(passive);
+            let seen = comes_to(&active, (State::Closed, u64::from(unread), 1, unread, 0));
+            assert!(!seen.fin_received, "{unread}");
+            let mut all = vec![0; unread as usize];
+            active.read_exact(&mut all).unwrap();
+            assert!(counts(active.as_raw_fd()).unwrap().error_pending, "{unread}");
+            let error = active.read(&mut [0; 9]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset, "the probe took the error");
+        }
+    }
+
+    // The trap: a reset whose error was taken reads as an end.
+    #[test]
+    fn an_error_that_was_taken() {
+        let (mut active, passive) = pair();
+        reset(passive);
+        comes_to(&active, (State::Closed, 0, 1, 0, 0));
+        assert!(active.take_error().unwrap().is_some());
+        assert_eq!(active.read(&mut [0; 9]).unwrap(), 0, "a lie");
+        let seen = counts(active.as_raw_fd()).unwrap();
+        assert!(!seen.error_pending && !seen.fin_received);
+    }
+
+    // Nobody reads, so whatever arrives meanwhile is received and unread; a torn reading would say that
+    // something was read, or more than came.
+    #[test]
+    fn counts_agree_while_bytes_arrive() {
+        let arrivals: u32 = (0..10).map(|_| look_while_bytes_arrive()).sum();
+        assert!(arrivals > 10, "it was asked while bytes arrived");
+    }
+
+    fn look_while_bytes_arrive() -> u32 {
+        let (active, passive) = pair();
+        active.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+        active.set_nodelay(true).unwrap();
+        std::thread::scope(|scope| {
+            // Until the window is closed.
+            let sender = scope.spawn(|| while (&active).write(&[5; 16]).is_ok() {});
+            let (mut before, mut arrivals) = (0, 0);
+            while !sender.is_finished() {
+                let seen = counts(passive.as_raw_fd()).expect("it comes to rest");
+                assert_eq!(seen.received, u64::from(seen.unread));
+                arrivals += u32::from(seen.received > before);
+                before = seen.received;
+            }
+            arrivals
+        })
+    }
+
+    #[test]
+    fn what_is_no_tcp_connection_has_no_counts() {
+        let (unix, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert_eq!(counts(unix.as_raw_fd()), None);
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        assert_eq!(counts(listener.as_raw_fd()), None);
+    }
 }

@@ -16,13 +16,18 @@ use crate::socket::connection_addr;
 
 /// Every descriptor number that is open in this process.
 pub(crate) fn open_descriptors() -> io::Result<BTreeSet<Fd>> {
-    let mut numbers: Vec<Fd> = Vec::new();
+    let open = |fd: &Fd| fs::exists(format!("/proc/self/fd/{fd}")).unwrap_or(false);
+    Ok(listed()?.into_iter().filter(open).collect())
+}
+
+/// The same, and the number of the listing's own descriptor, which is closed by now: an entry of it
+/// would keep it open.
+fn listed() -> io::Result<Vec<Fd>> {
+    let mut numbers = Vec::new();
     for entry in fs::read_dir("/proc/self/fd")? {
         numbers.extend(entry?.file_name().to_str().and_then(|name| name.parse::<Fd>().ok()));
     }
-    // The listing's own descriptor is among them, and is closed by now: an entry would keep it.
-    let open = |fd: &Fd| fs::exists(format!("/proc/self/fd/{fd}")).unwrap_or(false);
-    Ok(numbers.into_iter().filter(open).collect())
+    Ok(numbers)
 }
 
 /// A descriptor kept in reserve. An engine that dies with the table full leaves none for the listing
@@ -61,7 +66,9 @@ pub(crate) fn sweep(
     accepted: &Accepted,
 ) -> io::Result<Vec<(Fd, u16)>> {
     let mut waiting = Vec::new();
-    for fd in open_descriptors()? {
+    // To look at each of thousands that somebody owns would make every session's pause longer, and to
+    // close the one that is closed does nothing: this process has one thread.
+    for fd in listed()? {
         if own.contains(&fd) || named.contains(&fd) || accepted.listens_on(fd) {
             continue;
         }

@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::io;
-use std::mem::size_of;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
 use std::time::Duration;

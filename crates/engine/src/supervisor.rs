@@ -140,8 +140,8 @@ pub fn supervise(launch: Launch<'_>) -> Result<Outcome, StartError> {
 
 const PAUSE_FIRST: Duration = Duration::from_millis(10);
 const PAUSE_LONGEST: Duration = Duration::from_secs(1);
-/// An engine that lived this long was no failed start.
-const LIVED: Duration = Duration::from_secs(10);
+/// An engine that lived this long was no failed start: it has served.
+const LIVED: Duration = Duration::from_millis(500);
 /// An engine that was told to stop and has not by then is killed; its sockets reset all the same.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -476,7 +476,9 @@ impl<'a> Supervisor<'a> {
         let (mut census, mut owned) = (Census::default(), BTreeSet::new());
         for bytes in &mut region.parts {
             let Ok(part) = Part::view(bytes, self.extent.capacity) else { continue };
-            census.count(&part, &region.gauges, |fd| drop(owned.insert(fd)));
+            census.count(&part, &region.gauges, |fd| {
+                owned.insert(fd);
+            });
         }
         region.header.lose(census.broken);
         (census.sessions, owned)

@@ -200,11 +200,15 @@ impl Scene {
             live.iter().find(|(_, session)| session.descriptors().any(|it| it == death.fd));
         match (death.operation, session) {
             (Operation::Receive, Some((slot, session))) => {
-                let id = DirectionId::BOTH[side(session)];
-                let base = session.received[id as usize].get();
-                assert_eq!(part.journal.in_hand(), Some((*slot, id, base)), "{death:?}");
-                if session.header_read.get() > 0 {
+                assert_eq!(part.journal.suspect(), Some(*slot), "{death:?}");
+                if session.phase() != Some(Phase::Heading) {
+                    let id = DirectionId::BOTH[side(session)];
+                    let base = session.received[id as usize].get();
+                    assert_eq!(part.journal.in_hand(), Some((*slot, id, base)), "{death:?}");
+                } else if session.header_read.get() > 0 {
+                    // The header may be gone, so what it said is written down.
                     assert_eq!(session.client_port.get(), ends(CLIENT).client.port(), "{death:?}");
+                    assert_eq!(spilled(&part, *slot, DirectionId::ToServer), header(), "{death:?}");
                 }
             }
             (Operation::Send, Some((slot, session))) => {

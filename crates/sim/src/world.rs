@@ -136,7 +136,9 @@ impl<'r> World<'r> {
         }
         self.place.gauges.clear();
         let (mut census, mut owned) = (Census::default(), BTreeSet::new());
-        census.count(&self.place.part, &self.place.gauges, |fd| drop(owned.insert(fd)));
+        census.count(&self.place.part, &self.place.gauges, |fd| {
+            owned.insert(fd);
+        });
         assert_eq!(census.broken, 0, "a record is whole at every operation");
         self.find_mates();
         let waiting = self.kernel.engine_is_gone(&owned);

@@ -2,7 +2,7 @@ use std::io::Read;
 
 use ringbolt_tests::{
     BOUND, Client, Config, Count, Echo, End, Ringbolt, Server, Signal, Watched, ended, herd, kill,
-    need, stopped, until,
+    need, stopped, until, until_asleep,
 };
 
 /// How often a herd is cut: with what the engine holds at that moment, each is another case.
@@ -23,7 +23,8 @@ fn serves(ringbolt: &Ringbolt) {
 
 /// Goal: the engine may die; the listeners stay, live sessions go on with the next one and are counted, an
 /// end passes that was on its way, and no descriptor is left behind. Method: two sessions, both sides
-/// watched, one of them half-closed; several deaths, by `kill -9` and by abort.
+/// watched, one of them half-closed; several deaths, by `kill -9` and by abort, of an engine that is at
+/// work on neither: one that aborts over a session takes it with it.
 #[test]
 fn sessions_go_on() {
     need!(Binary);
@@ -44,6 +45,7 @@ fn sessions_go_on() {
         half.finish();
         assert_eq!(half_serving.end(), End::Fin);
 
+        until_asleep(ringbolt.engine());
         replace_engine(&ringbolt, signal);
         client.exchange(&mut serving);
         half_serving.send(b"after the end");

@@ -31,6 +31,20 @@ fn once() {
     assert!(by_path.contains("MB spliced") && !none, "both ways are used: {by_path}");
 }
 
+/// Goal: `try --torture` kills engines under its clients and loses none of them: anyone can watch.
+/// Method: with `--once`, which ends by itself with 0; five deaths, sessions that went on, none lost.
+#[test]
+fn tortured() {
+    need!(Binary);
+    let ended = finish(command(&["try", "--torture", "--once", "--port", "0"]));
+    assert_eq!(ended.code, Ok(0), "{ended:?}");
+    let told = ended.stdout.lines().find(|line| line.contains("engines killed"));
+    let told = told.unwrap_or_else(|| panic!("deaths in:\n{}", ended.stdout));
+    assert!(told.starts_with("5 engines killed: ") && told.contains(", 0 lost;"), "{told}");
+    assert!(!told.contains(" went on 0 times"), "{told}");
+    assert!(ended.stdout.contains("no session lost"), "{}", ended.stdout);
+}
+
 /// Goal: on a terminal `try` shows its table until Ctrl-C, which ends it with 0 and leaves nobody.
 /// Method: `script` gives it a terminal and passes on its exit code; when the port answers and the
 /// third server's name was shown, Ctrl-C is typed.

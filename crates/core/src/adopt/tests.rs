@@ -328,27 +328,76 @@ fn a_connection_that_is_opening_proves_nothing() {
     assert_eq!(relaying(opening, server(0)), Verdict::Lost(Loss::Mismatch));
 }
 
+/// A session with a UNIX socket, as its record has it, and its client's counts.
+fn unix(record: &Session, client: Counts, in_hand: Option<(DirectionId, u64)>) -> Evidence<'_> {
+    let suspect = in_hand.is_some();
+    Evidence { server: Far::Unix, in_hand, suspect, ..evidence(record, client, OPEN) }
+}
+
 #[test]
 fn towards_a_unix_socket_the_record_is_all_there_is() {
     let record = record(Phase::Relaying);
     record.set_spill(DirectionId::ToServer, 5, 10);
     let client = Counts { received: 1_000, ..OPEN };
-    let of = |in_hand| {
-        judge(&Evidence {
-            record: &record,
-            client,
-            server: Far::Unix,
-            pipes: [0; 2],
-            in_hand,
-            suspect: in_hand.is_some(),
-            death: Death::Outside,
-        })
-    };
+    let of = |in_hand| judge(&unix(&record, client, in_hand));
     let held = Held::Spill { offset: 5, length: 10 };
-    let to_client = Standing { read: None, ..quiet(0) };
-    let whole = Verdict::GoOn([Standing { held, ..quiet(1_000) }, to_client]);
-    assert_eq!(of(None), whole);
-    assert_eq!(of(Some((DirectionId::ToServer, 1_000))), whole, "nothing was read yet");
-    assert_eq!(of(Some((DirectionId::ToServer, 900))), Verdict::Lost(Loss::Uncounted));
-    assert_eq!(of(Some((DirectionId::ToClient, 0))), Verdict::Lost(Loss::Uncounted));
+    let whole = Standing { held, ..quiet(1_000) };
+    assert_eq!(of(None), Verdict::GoOn([whole, quiet(0)]));
+    let unread = of(Some((DirectionId::ToServer, 1_000)));
+    assert_eq!(to_server(unread), whole, "nothing was read yet");
+    for in_hand in [(DirectionId::ToServer, 900), (DirectionId::ToClient, 0)] {
+        assert_eq!(of(Some(in_hand)), Verdict::Lost(Loss::Uncounted));
+    }
+    // A piece of the spill may have been written, or not.
+    assert_eq!(of(Some((DirectionId::ToServer, u64::MAX))), Verdict::Lost(Loss::Uncounted));
+}
+
+#[test]
+fn an_end_for_a_unix_socket_is_sent_again() {
+    let record = record(Phase::Relaying);
+    record.mark(Flags::SHUT, DirectionId::ToServer);
+    let client = Counts { state: State::CloseWait, received: 101, ..OPEN };
+    assert_eq!(to_server(judge(&unix(&record, client, None))), quiet(100));
+}
+
+/// What came from a UNIX socket is what the client has got, what the pipe holds and what is left of a
+/// spill; what was recorded as received may lag by a splice, and what was spilled by a send.
+#[test]
+fn what_came_from_a_unix_socket_is_counted_at_the_client() {
+    let of = |received, written, spill: (usize, usize), piped| {
+        let record = record(Phase::Relaying);
+        record.received[1].set(received);
+        record.set_spill(DirectionId::ToClient, spill.0, spill.1);
+        let client = Counts { acknowledged: written, ..OPEN };
+        let seen = Evidence { pipes: [0, piped], ..unix(&record, client, None) };
+        match judge(&seen) {
+            Verdict::GoOn([_, standing]) => Ok(standing),
+            Verdict::Lost(loss) => Err(loss),
+            other => panic!("{other:?}"),
+        }
+    };
+    let held = |offset, length| Held::Spill { offset, length };
+    assert_eq!(of(500, 500, (0, 0), 0), Ok(quiet(500)));
+    assert_eq!(of(500, 400, (0, 0), 100), Ok(quiet(500)));
+    assert_eq!(of(500, 500, (0, 0), 100), Ok(quiet(600)), "spliced, and not added yet");
+    assert_eq!(of(500, 501, (0, 0), 0), Ok(quiet(501)), "and sent on at once");
+    assert_eq!(of(500, 400, (7, 100), 0), Ok(Standing { held: held(7, 100), ..quiet(500) }));
+    let sent = Standing { held: held(67, 40), ..quiet(500) };
+    assert_eq!(of(500, 460, (7, 100), 0), Ok(sent), "sent, and not written down yet");
+    assert_eq!(of(500, 500, (7, 100), 0), Ok(quiet(500)));
+    for (written, spill) in [(399, (7, 100)), (501, (7, 100)), (499, (0, 0))] {
+        assert_eq!(of(500, written, spill, 0), Err(Loss::Mismatch), "{written} {spill:?}");
+    }
+}
+
+/// A splice may have taken the error of a UNIX socket, which then reads as ended.
+#[test]
+fn a_unix_socket_at_work_may_have_told_of_a_reset() {
+    let record = record(Phase::Relaying);
+    let lost = |suspect| {
+        let seen = Evidence { suspect, ..unix(&record, OPEN, None) };
+        let Verdict::GoOn([_, standing]) = judge(&seen) else { panic!("it goes on") };
+        standing.source_lost
+    };
+    assert_eq!([lost(false), lost(true)], [false, true]);
 }

@@ -35,7 +35,7 @@ impl Direction<'_, '_> {
             self.session.set_spill(self.id, 0, 0);
         }
         if uncounted {
-            self.part.journal.clear();
+            self.part.journal.look_at(self.slot);
         }
     }
 
@@ -51,7 +51,7 @@ impl Direction<'_, '_> {
         if sent < bytes && !self.is(Flags::FAILED) {
             self.spill(&block[sent..]);
         }
-        journal.clear();
+        journal.look_at(self.slot);
         turn.copied += bytes;
         turn.flow.copied(bytes);
     }

@@ -30,9 +30,23 @@ impl Shard<'_> {
             if !is_suspect {
                 journal.look_at(slot);
             }
+            self.adopt_pipes(kernel, slot);
             let verdict = self.examine(kernel, slot, is_suspect, death);
             self.carry_out(kernel, slot, verdict, now);
             journal.clear();
+        }
+    }
+
+    /// Pipes that a record names are lent out; half a one is no pipe.
+    fn adopt_pipes<K: Kernel>(&mut self, kernel: &mut K, slot: u32) {
+        let session = self.session(slot);
+        for id in DirectionId::BOTH {
+            if session.pipe(id).is_some() {
+                self.pipes.adopt();
+            } else if let Some(end) = session.half_a_pipe(id) {
+                session.set_pipe(id, None);
+                kernel.close(end);
+            }
         }
     }
 
@@ -44,11 +58,17 @@ impl Shard<'_> {
         death: Death,
     ) -> Verdict {
         let record = self.session(slot);
+        let relays = match record.phase() {
+            // Its sockets may be closed already.
+            None | Some(Phase::Free | Phase::Closing) => return Verdict::Over,
+            Some(Phase::Heading | Phase::Connecting) => false,
+            Some(Phase::Relaying | Phase::Flushing) => true,
+        };
         let Some(client) = kernel.counts(record.socket(Side::Client as usize)) else {
             return Verdict::Lost(Loss::Mismatch);
         };
         let server = match record.socket(Side::Server as usize) {
-            NO_FD => Far::None,
+            socket if !relays || socket == NO_FD => Far::None,
             _ if record.is_unix() => Far::Unix,
             socket => match kernel.counts(socket) {
                 Some(counts) => Far::Tcp(counts),
@@ -73,6 +93,8 @@ impl Shard<'_> {
                 counted.adopted.add(1);
                 let session = self.session(slot);
                 session.header_read.set(0);
+                session.header_sent.set(0);
+                self.keep_held(slot, DirectionId::ToServer, Held::Nothing);
                 let limit = self.listener(session).proxy_header_timeout;
                 self.timers.set(slot, now + limit);
                 self.watch(kernel, slot, Side::Client);
@@ -81,7 +103,12 @@ impl Shard<'_> {
                 counted.adopted.add(1);
                 self.connect_anew(kernel, slot, now);
             }
-            Verdict::Over => self.close(kernel, slot, Cause::Ended, now),
+            Verdict::Over => {
+                // What else had ended it has died with the engine.
+                let ended = self.has_ended(self.session(slot));
+                let cause = if ended { Cause::Ended } else { Cause::EngineDied };
+                self.close(kernel, slot, cause, now);
+            }
             Verdict::Lost(loss) => {
                 counted.lost[loss as usize].add(1);
                 self.close(kernel, slot, Cause::EngineDied, now);
@@ -141,6 +168,7 @@ impl Shard<'_> {
                 let bytes = &self.place.part.hot[offset..][..length];
                 block.iter().zip(bytes).for_each(|(place, byte)| place.set(byte.get()));
                 session.set_spill(id, 0, length);
+                session.unmark(Flags::HEADER, id);
             }
         }
     }
@@ -157,7 +185,7 @@ impl Shard<'_> {
         }
         session.set_phase(Phase::Connecting);
         session.attempts.set(0);
-        // A header that named another destination than our end is not there to be asked again.
+        // A header for the server that stands in its place already stays as it is.
         self.client_known(kernel, slot, None, now);
     }
 }

@@ -178,6 +178,7 @@ impl Shard<'_> {
             Some(state) => *state = state.anew(),
             None => self.slots.push(Slot::FRESH),
         }
+        self.place.part.journal.look_at(slot);
         let session = self.session(slot);
         let rules = &self.snapshot.listeners[listener as usize];
         let (pool, header_timeout) = (rules.pool, rules.proxy_header_timeout);
@@ -200,6 +201,7 @@ impl Shard<'_> {
         } else {
             self.client_known(kernel, slot, None, now);
         }
+        self.place.part.journal.clear();
     }
 
     fn count_begin(&self, listener: u16, pool: u16) {

@@ -6,7 +6,7 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::close::Cause;
 use crate::kernel::{Errno, Kernel};
-use crate::key::address_bytes;
+use crate::key::{Key, address_bytes};
 use crate::proxy_header::{Ends, Heading, ProxyHeader};
 use crate::record::{Flags, Session};
 use crate::session::{DirectionId, Phase, Side};
@@ -53,54 +53,54 @@ impl Shard<'_> {
             return self.close(kernel, slot, Cause::SourceLimit, now);
         }
         self.watch(kernel, slot, Side::Client);
-        let form = self.snapshot.pools[self.session(slot).pool.get() as usize].send_proxy;
-        if form != SendProxy::Off {
-            self.put_header(kernel, slot, form, destination);
-        }
+        self.put_header(kernel, slot, destination);
         self.connect_first(kernel, slot, now);
     }
 
     /// Writes down who the client of a session is.
     pub(super) fn name_client(&self, session: &Session, addr: SocketAddr) {
-        let prefix = self.snapshot.pools[session.pool.get() as usize].key;
-        let v4 = addr.ip().to_canonical().is_ipv4();
         session.client_addr.set(address_bytes(addr.ip()));
         session.client_port.set(addr.port());
-        session.key_prefix.set(if v4 { 96 + prefix.v4 } else { prefix.v6 });
+        self.name_key(session);
+    }
+
+    /// Writes down which part of its client's address is a session's key.
+    pub(super) fn name_key(&self, session: &Session) -> Key {
+        let prefix = self.snapshot.pools[usize::from(session.pool.get())].key;
+        let addr = IpAddr::V6(Ipv6Addr::from(session.client_addr.get()));
+        session.key_prefix.set(Key::bits(addr, prefix));
+        Key::of(addr, prefix)
     }
 
     /// Looks for a header and, when it is whole, takes exactly its bytes off the stream.
     fn take_header<K: Kernel>(&self, kernel: &mut K, slot: u32) -> Result<Heading, Errno> {
         let session = self.session(slot);
         let socket = session.socket(Side::Client as usize);
-        let (journal, hot) = (self.place.part.journal, self.place.part.hot);
-        // An engine that dies of a header must not look at it again.
-        journal.look_at(slot);
-        let mut found = kernel.heading(socket);
-        if let Ok(Heading::Whole { length, ends }) = found {
+        let found = kernel.heading(socket)?;
+        if let Heading::Whole { length, ends } = found {
             if let Some(ends) = ends {
                 self.name_client(session, ends.client);
             }
+            // Who dies after the bytes were taken leaves all that they said.
+            self.put_header(kernel, slot, ends.map(|ends| ends.destination));
             session.header_read.set(length as u16);
-            let taken = kernel.receive(socket, &hot[..length]);
-            if taken != Ok(length) {
-                found = Err(taken.err().unwrap_or(Errno::IO));
+            let taken = kernel.receive(socket, &self.place.part.hot[..length])?;
+            if taken != length {
+                return Err(Errno::IO);
             }
         }
-        journal.clear();
-        found
+        Ok(found)
     }
 
-    /// Puts a header before the stream to the server. It waits in its place as if it had been spilled,
-    /// so it goes out first, to the server that is reached in the end.
-    fn put_header<K: Kernel>(
-        &self,
-        kernel: &mut K,
-        slot: u32,
-        form: SendProxy,
-        destination: Option<SocketAddr>,
-    ) {
+    /// Puts a header before the stream to the server, where the pool sends one and none is there yet. It
+    /// waits in its place as if it had been spilled, so it goes out first, to the server that is reached
+    /// in the end.
+    fn put_header<K: Kernel>(&self, kernel: &mut K, slot: u32, destination: Option<SocketAddr>) {
         let session = self.session(slot);
+        let form = self.snapshot.pools[usize::from(session.pool.get())].send_proxy;
+        if form == SendProxy::Off || session.spill(DirectionId::ToServer).1 > 0 {
+            return;
+        }
         let addr = IpAddr::V6(Ipv6Addr::from(session.client_addr.get()));
         let client = SocketAddr::new(addr, session.client_port.get());
         let own = || kernel.local(session.socket(Side::Client as usize)).ok();

@@ -2,7 +2,6 @@
 //! Each is taken before what it is for, over all workers, and given back once.
 
 use crate::kernel::Kernel;
-use crate::key::Key;
 use crate::keys::UNLIMITED;
 use crate::record::{Flags, Session};
 use crate::session::Phase;
@@ -124,10 +123,9 @@ impl Shard<'_> {
 
     fn count_key(&mut self, slot: u32, max: u32) -> bool {
         let session = self.session(slot);
-        let prefix = self.snapshot.pools[usize::from(session.pool.get())].key;
-        let addr = core::net::Ipv6Addr::from(session.client_addr.get());
+        // A reload may have changed it since the session began.
+        let key = self.name_key(session);
         session.note(Flags::KEYED, true);
-        let key = Key::of(addr.into(), prefix);
         let place = self.place.gauges.keys.take(session.listener.get(), key, max);
         session.set_key_place(place);
         session.note(Flags::KEYED, place.is_some());

@@ -74,6 +74,7 @@ impl Shard<'_> {
         while self.queue.pause().is_none() {
             let Some(&slot) = self.queue.slots.front() else { break };
             if take(&mut self.slots[slot as usize].waiting) {
+                self.place.part.journal.look_at(slot);
                 self.connect_again(kernel, slot, now);
             }
             if !self.slots[slot as usize].waiting {

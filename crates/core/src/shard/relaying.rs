@@ -210,7 +210,7 @@ impl<'r> Shard<'r> {
     }
 
     /// Whether both sides have ended and each knows of the other's end.
-    fn has_ended(&self, session: &Session) -> bool {
+    pub(super) fn has_ended(&self, session: &Session) -> bool {
         let done = |id| session.is(Flags::ENDED, id) && session.is(Flags::SHUT, id);
         DirectionId::BOTH.into_iter().all(done)
     }

@@ -36,6 +36,7 @@ impl Shard<'_> {
             let Some(slot) = self.run_list.pop_front() else { return };
             self.slots[slot as usize].queued = false;
             if self.session(slot).phase() == Some(Phase::Relaying) {
+                self.place.part.journal.look_at(slot);
                 moved += self.relay(kernel, slot, now);
             }
         }

@@ -35,8 +35,26 @@ pub(crate) const ADDRESSES: [Ipv4Addr; 8] = [
 /// Visits of each client under `--once`: the first, and three reconnects.
 const ONCE_VISITS: u32 = 4;
 const ONCE_MESSAGES: u32 = 5;
-/// Between two messages of a client that stays.
-const PACE: Duration = Duration::from_secs(1);
+
+/// How clients that stay behave.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Habits {
+    /// Between two messages.
+    pace: Duration,
+    /// Messages of a visit: at least so many, and up to twice as many and two.
+    messages: u32,
+    /// After so many messages comes a picture, and at the end of a visit in any case.
+    picture_after: u32,
+}
+
+impl Habits {
+    /// As people are.
+    pub(crate) const CALM: Self =
+        Self { pace: Duration::from_secs(1), messages: 4, picture_after: u32::MAX };
+    /// There is always something under way.
+    pub(crate) const RESTLESS: Self =
+        Self { pace: Duration::from_millis(10), messages: 200, picture_after: 5 };
+}
 /// Of the picture that ends each visit.
 const PICTURE_BYTES: usize = 1 << 20;
 /// Before a client whose session was lost comes back.
@@ -50,6 +68,7 @@ const ROUND_TRIP_MAX_US: u64 = 60_000_000;
 #[derive(Debug)]
 pub(crate) struct Clients {
     balancer: SocketAddr,
+    habits: Habits,
     pub(crate) each: Vec<Client>,
     round_trips: RefCell<Histogram<u64>>,
 }
@@ -79,11 +98,12 @@ pub(crate) struct Met {
 }
 
 impl Clients {
-    pub(crate) fn of(balancer: SocketAddr) -> Self {
+    pub(crate) fn of(balancer: SocketAddr, habits: Habits) -> Self {
         let client = |address| Client { address, met: RefCell::default() };
         let round_trips = Histogram::new_with_bounds(1, ROUND_TRIP_MAX_US, 3);
         Self {
             balancer,
+            habits,
             each: ADDRESSES.into_iter().map(client).collect(),
             round_trips: RefCell::new(round_trips.expect("bounds that a histogram can have")),
         }
@@ -93,7 +113,8 @@ impl Clients {
     pub(crate) async fn come_back_a_few_times(&self) {
         join_all(self.each.iter().map(|client| async {
             for _ in 0..ONCE_VISITS {
-                self.visit_and_note(client, ONCE_MESSAGES, Duration::ZERO).await;
+                let once = Habits { pace: Duration::ZERO, ..Habits::CALM };
+                self.visit_and_note(client, ONCE_MESSAGES, once).await;
             }
         }))
         .await;
@@ -104,13 +125,14 @@ impl Clients {
         for index in 0..self.each.len() {
             let clients = self.clone();
             spawn_local(async move {
+                let habits = clients.habits;
                 // Apart from each other, so that there is always something to see.
-                sleep(PACE * index as u32 / ADDRESSES.len() as u32).await;
+                sleep(habits.pace * index as u32 / ADDRESSES.len() as u32).await;
                 let mut visits = index as u32;
                 loop {
-                    // 4 to 10 messages, in another order for each client.
-                    let messages = 4 + visits * 3 % 7;
-                    let kept = clients.visit_and_note(&clients.each[index], messages, PACE).await;
+                    // 4 to 10 messages for the calm, in another order for each client.
+                    let messages = habits.messages + visits * 3 % (habits.messages + 3);
+                    let kept = clients.visit_and_note(&clients.each[index], messages, habits).await;
                     if !kept {
                         sleep(PAUSE).await;
                     }
@@ -127,6 +149,7 @@ impl Clients {
             messages: counted.len(),
             p50_us: counted.value_at_quantile(0.50),
             p99_us: counted.value_at_quantile(0.99),
+            longest_us: counted.max(),
         }
     }
 
@@ -140,15 +163,15 @@ impl Clients {
     }
 
     /// One visit; whether it ended as the client wished.
-    async fn visit_and_note(&self, client: &Client, messages: u32, pace: Duration) -> bool {
-        let Err(trouble) = self.visit(client, messages, pace).await else { return true };
+    async fn visit_and_note(&self, client: &Client, messages: u32, habits: Habits) -> bool {
+        let Err(trouble) = self.visit(client, messages, habits).await else { return true };
         let mut met = client.met.borrow_mut();
         met.lost += 1;
         met.trouble = Some(trouble.to_string());
         false
     }
 
-    async fn visit(&self, client: &Client, messages: u32, pace: Duration) -> Result<(), Trouble> {
+    async fn visit(&self, client: &Client, messages: u32, habits: Habits) -> Result<(), Trouble> {
         let mut socket = in_time(self.connect(client.address)).await?;
         for number in 1..=messages {
             let said = format!("hello {number} from {}", client.address);
@@ -159,7 +182,10 @@ impl Clients {
             if number == 1 {
                 client.met.borrow_mut().answered_by(server);
             }
-            sleep(pace).await;
+            if number % habits.picture_after == 0 {
+                in_time(send_picture(&mut socket)).await?;
+            }
+            sleep(habits.pace).await;
         }
         in_time(send_picture(&mut socket)).await?;
         in_time(close(&mut socket)).await

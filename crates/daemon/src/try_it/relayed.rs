@@ -1,4 +1,5 @@
-//! Which way the balancer moved the bytes of the demo, as its own metrics tell.
+//! What the balancer's own metrics tell of the demo: which way its bytes went, and what became of
+//! sessions whose engine died.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,6 +16,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Relayed {
     pub(crate) copied: u64,
     pub(crate) spliced: u64,
+    /// Sessions that went on with another engine, counted each time.
+    pub(crate) adopted: u64,
+    /// Sessions that did not.
+    pub(crate) lost: u64,
 }
 
 /// Asks the balancer; `None` when it does not answer, which a busy one may not in time.
@@ -38,7 +43,16 @@ impl Relayed {
             let name = format!("ringbolt_relay_bytes_total{{path=\"{path}\"}} ");
             metrics.lines().find_map(|line| line.strip_prefix(&name)?.trim().parse().ok())
         };
-        Some(Self { copied: of("copy")?, spliced: of("splice")? })
+        let sum = |name: &str| -> u64 {
+            let samples = metrics.lines().filter_map(|line| line.strip_prefix(name));
+            samples.filter_map(|rest| rest.rsplit_once(' ')?.1.trim().parse::<u64>().ok()).sum()
+        };
+        Some(Self {
+            copied: of("copy")?,
+            spliced: of("splice")?,
+            adopted: sum("ringbolt_sessions_adopted_total"),
+            lost: sum("ringbolt_sessions_lost_total{"),
+        })
     }
 }
 
@@ -46,13 +60,17 @@ impl Relayed {
 mod tests {
     use super::*;
 
-    // Goal: both numbers are found among others. Method: an answer as the balancer gives it.
+    // Goal: the numbers are found among others. Method: an answer as the balancer gives it.
     #[test]
-    fn both_are_read() {
+    fn all_are_read() {
         let text = "HTTP/1.1 200 OK\r\n\r\n# HELP ringbolt_relay_bytes Bytes.\n\
                     ringbolt_relay_bytes_total{path=\"copy\"} 12\n\
-                    ringbolt_relay_bytes_total{path=\"splice\"} 345\n";
-        assert_eq!(Relayed::read(text), Some(Relayed { copied: 12, spliced: 345 }));
+                    ringbolt_relay_bytes_total{path=\"splice\"} 345\n\
+                    ringbolt_sessions_adopted_total 40\n\
+                    ringbolt_sessions_lost_total{reason=\"in-hand\"} 1\n\
+                    ringbolt_sessions_lost_total{reason=\"mismatch\"} 2\n";
+        let told = Relayed { copied: 12, spliced: 345, adopted: 40, lost: 3 };
+        assert_eq!(Relayed::read(text), Some(told));
         assert_eq!(Relayed::read("HTTP/1.1 503 Service Unavailable\r\n\r\n"), None);
     }
 }

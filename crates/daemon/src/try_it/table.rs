@@ -17,6 +17,8 @@ pub(crate) struct View {
     pub(crate) clients: Vec<ClientRow>,
     pub(crate) round_trips: RoundTrips,
     pub(crate) relayed: Relayed,
+    /// Under torture.
+    pub(crate) deaths: Option<Deaths>,
     /// Warnings, errors and whatever else went wrong.
     pub(crate) notes: Vec<String>,
 }
@@ -69,6 +71,15 @@ pub(crate) struct RoundTrips {
     pub(crate) messages: u64,
     pub(crate) p50_us: u64,
     pub(crate) p99_us: u64,
+    pub(crate) longest_us: u64,
+}
+
+/// Engines that were killed, and what became of their sessions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deaths {
+    pub(crate) engines: u64,
+    pub(crate) adopted: u64,
+    pub(crate) lost: u64,
 }
 
 /// A line and how it is meant.
@@ -127,6 +138,7 @@ pub(crate) fn render(view: &View) -> Vec<Line> {
     lines.push(verdict(view));
     lines.push(Tone::Plain.line(round_trips(view.round_trips)));
     lines.push(Tone::Plain.line(by_path(view.relayed)));
+    lines.extend(view.deaths.map(|deaths| survival(deaths, view.round_trips.longest_us)));
     if view.moment == Moment::Live {
         lines.push(blank);
         lines.extend(invitation(view.balancer));
@@ -190,7 +202,19 @@ fn verdict(view: &View) -> Line {
     tone.line(format!("{same} of {reconnects} reconnects met the same server, {lost}"))
 }
 
-fn round_trips(RoundTrips { messages, p50_us, p99_us }: RoundTrips) -> String {
+fn survival(Deaths { engines, adopted, lost }: Deaths, longest_us: u64) -> Line {
+    let tone = match (adopted, lost) {
+        (0, 0) => Tone::Plain,
+        (_, 0) => Tone::Good,
+        (_, _) => Tone::Bad,
+    };
+    tone.line(format!(
+        "{engines} engines killed: sessions went on {adopted} times, {lost} lost; longest wait {}",
+        time(longest_us)
+    ))
+}
+
+fn round_trips(RoundTrips { messages, p50_us, p99_us, .. }: RoundTrips) -> String {
     format!(
         "{messages} messages through the balancer and back: p50 {}, p99 {}",
         time(p50_us),
@@ -199,7 +223,7 @@ fn round_trips(RoundTrips { messages, p50_us, p99_us }: RoundTrips) -> String {
 }
 
 /// How the balancer moved the bytes, both ways together.
-fn by_path(Relayed { copied, spliced }: Relayed) -> String {
+fn by_path(Relayed { copied, spliced, .. }: Relayed) -> String {
     format!(
         "{} copied and {} spliced: messages are copied, pictures are bulk",
         bytes(copied),
@@ -293,8 +317,14 @@ mod tests {
             pid: 4_194_304,
             servers: (1..=3).map(server).collect(),
             clients: (1..=8).map(client).collect(),
-            round_trips: RoundTrips { messages: 1_000_000, p50_us: 112, p99_us: 1_234 },
-            relayed: Relayed { copied: 12_345_678, spliced: 1_234_567_890 },
+            round_trips: RoundTrips {
+                messages: 1_000_000,
+                p50_us: 112,
+                p99_us: 1_234,
+                longest_us: 45_678,
+            },
+            relayed: Relayed { copied: 12_345_678, spliced: 1_234_567_890, adopted: 0, lost: 0 },
+            deaths: None,
             notes: Vec::new(),
         }
     }
@@ -313,6 +343,22 @@ mod tests {
         let lines = render(&view);
         assert!(lines.len() <= 22, "{}", text(&lines));
         assert!(lines.iter().all(|line| line.text.chars().count() <= 79), "{}", text(&lines));
+        // Torture takes a line, and leaves one to a note.
+        view.deaths = Some(Deaths { engines: 9_999, adopted: 79_992, lost: 0 });
+        view.notes.pop();
+        let lines = render(&view);
+        assert!(lines.len() <= 22, "{}", text(&lines));
+        assert!(lines.iter().all(|line| line.text.chars().count() <= 79), "{}", text(&lines));
+    }
+
+    // Goal: torture tells what it did, and a lost session shows. Method: the line, both ways.
+    #[test]
+    fn survival_is_told() {
+        let deaths = Deaths { engines: 5, adopted: 40, lost: 0 };
+        let good = survival(deaths, 31_400);
+        let told = "5 engines killed: sessions went on 40 times, 0 lost; longest wait 31 ms";
+        assert_eq!(good, Tone::Good.line(told));
+        assert_eq!(survival(Deaths { lost: 1, ..deaths }, 0).tone, Tone::Bad);
     }
 
     // Goal: a row says which server a client is on and whether it came back to it; guests show on
