@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use nix::libc::EPIPE;
+use nix::libc::{EPIPE, POLLRDHUP};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
@@ -218,10 +218,11 @@ impl Peer {
     /// When they do not come.
     pub fn wait_for_unread(&self, bytes: usize, fin: bool) {
         let mut room = vec![0; bytes + 1];
+        let ended_flag = PollFlags::from_bits_retain(POLLRDHUP);
         until(&format!("{bytes} bytes unread, an end behind them: {fin}"), || {
             // A look at no bytes would wait for the first.
             let there = if bytes > 0 { self.stream.peek(&mut room).expect("bytes") } else { 0 };
-            let mut fds = [PollFd::new(self.stream.as_fd(), PollFlags::POLLRDHUP)];
+            let mut fds = [PollFd::new(self.stream.as_fd(), ended_flag)];
             let ended = poll(&mut fds, PollTimeout::ZERO).expect("a live socket") > 0;
             (there == bytes && ended == fin).then_some(())
         });

@@ -146,7 +146,8 @@ impl Mix {
                 Step::Connect { last, window, header: header(dice) }
             }
             1 => {
-                let bytes = 1 + dice.throw(dice_sizes(dice));
+                let most = dice.pick(&[200, 200, 60_000, 60_000, 600_000]);
+                let bytes = 1 + dice.throw(most);
                 Step::Send { pick, bytes, urgent: dice.throw(10) == 0 }
             }
             2 => Step::End { pick },
@@ -169,11 +170,6 @@ impl Mix {
             _ => Step::Die { ops: dice.throw(12), pick, fault: dice.throw(5) == 0 },
         }
     }
-}
-
-/// A length up to which something is sent.
-fn dice_sizes(dice: &mut Dice) -> usize {
-    dice.pick(&[200, 200, 60_000, 60_000, 600_000])
 }
 
 /// What a client sends as its PROXY header: mostly one.

@@ -39,7 +39,7 @@ macro_rules! equal {
     ($left:expr, $right:expr $(, $($why:tt)+)?) => {{
         let (left, right) = (&$left, &$right);
         let why = String::new() $(+ &format!($($why)+))?;
-        ensure!(left == right, "{left:?}, not {right:?}: {} {why}", stringify!($left));
+        ensure!(left == right, "{}: {left:?}, not {right:?}. {why}", stringify!($left));
     }};
 }
 
@@ -182,7 +182,7 @@ impl World<'_> {
     /// # Errors
     ///
     /// Whose is not.
-    pub(crate) fn check_headers(&self) -> Result<(), String> {
+    pub fn check_headers(&self) -> Result<(), String> {
         for (_, session) in self.shard.sessions() {
             let client = session.socket(0);
             if self.unsent.get(&client).is_some_and(|unsent| !unsent.is_empty()) {
@@ -202,7 +202,7 @@ impl World<'_> {
     }
 
     /// The header that the server of a client is due.
-    fn header_of(&self, client: Fd) -> Option<ProxyHeader> {
+    pub fn header_of(&self, client: Fd) -> Option<ProxyHeader> {
         let socket = &self.kernel.sockets[&client];
         let own = Ends { client: self.kernel.peers[&client], destination: LOCAL.into() };
         let ends = match parse(&socket.sent_by_peer[..socket.heading]) {

@@ -15,7 +15,6 @@ use crate::world::{ALL, CAPACITY, World, memory};
 const WINDOW: usize = 64 * 1024;
 
 /// A session that is played.
-#[derive(Debug)]
 struct Stage<'r> {
     world: World<'r>,
     dice: Dice,
@@ -60,7 +59,8 @@ impl<'r> Stage<'r> {
         let session = stage.world.shard.sessions().next();
         stage.ends[1] = session.expect("servers accept").1.socket(1);
         // Whether there is a session is not what a script is about.
-        stage.world.kernel.faults = Faults { descriptors: 0, ..Faults::some(&mut dice) };
+        stage.world.kernel.faults = Faults::some(&mut dice);
+        stage.world.kernel.faults.descriptors = 0;
         stage
     }
 

@@ -31,11 +31,12 @@ pub const CAPACITY: u32 = 4;
 pub const LOOK: Duration = Duration::from_millis(200);
 
 /// A page of the region; it wants to be aligned.
-#[derive(Clone, Copy, zerocopy::FromBytes, zerocopy::IntoBytes)]
+#[derive(Clone, Copy, Debug, zerocopy::FromBytes, zerocopy::IntoBytes)]
 #[repr(C, align(4096))]
 pub struct Page(pub [u8; 4096]);
 
 /// A shard, its kernel, and the clock.
+#[derive(Debug)]
 pub struct World<'r> {
     /// The machine.
     pub kernel: MemoryKernel,
@@ -62,6 +63,7 @@ pub struct World<'r> {
 struct Died;
 
 /// What is read of the region.
+#[derive(Debug)]
 pub struct RegionView<'r> {
     /// The head.
     pub header: &'r ringbolt_core::header::Header,

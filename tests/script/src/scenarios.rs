@@ -6,7 +6,7 @@ use crate::{Script, Side, Step};
 
 /// Every scenario, from either end.
 pub fn scenarios() -> Vec<(String, Script)> {
-    let each = |(name, steps): (&str, fn(Side, Side) -> Vec<Step>)| {
+    let each = |(name, steps): (&str, Steps)| {
         [(Client, "client"), (Server, "server")].map(|(side, acting)| {
             (format!("{name}, the {acting} acting"), Script(steps(side, side.other())))
         })

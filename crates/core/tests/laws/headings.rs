@@ -6,14 +6,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::Fd;
-use ringbolt_core::proxy_header::{Ends, Heading, ProxyHeader};
+use ringbolt_core::proxy_header::Ends;
 use ringbolt_core::session::Phase;
 use ringbolt_core::snapshot::Snapshot;
 use ringbolt_core::spec::{SendProxy, Splice};
-
 use ringbolt_sim::ground::{HEADER, on_unix, snapshot, splicing, with_headers};
-use ringbolt_sim::heading::{ends, heading, parse};
-use ringbolt_sim::kernel::{Answer, End, LOCAL};
+use ringbolt_sim::heading::{ends, heading};
+use ringbolt_sim::kernel::{Answer, End};
 use ringbolt_sim::world::{ALL, CAPACITY, World, cause, one_session, one_session_of, run};
 
 /// What a client sends as its header: mostly one, of any length, with a client's address or without.

@@ -5,7 +5,6 @@ use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::{Fd, NO_FD};
 use ringbolt_core::session::Phase;
 use ringbolt_core::snapshot::Snapshot;
-
 use ringbolt_sim::ground::snapshot;
 use ringbolt_sim::kernel::{Answer, End};
 use ringbolt_sim::world::{ALL, CAPACITY, World, cause, one_session, one_session_of, run};

@@ -8,7 +8,6 @@ use ringbolt_core::kernel::Fd;
 use ringbolt_core::region::Extent;
 use ringbolt_core::session::Phase;
 use ringbolt_core::snapshot::Snapshot;
-
 use ringbolt_sim::ground::snapshot;
 use ringbolt_sim::kernel::{Answer, End, LISTENER};
 use ringbolt_sim::world::{ALL, World, cause, memory_for, run, workers, workers_on};

@@ -6,7 +6,6 @@ use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::Fd;
 use ringbolt_core::session::Phase;
 use ringbolt_core::snapshot::Snapshot;
-
 use ringbolt_sim::ground::{on_unix, snapshot, with_sources};
 use ringbolt_sim::kernel::{Answer, End};
 use ringbolt_sim::world::{ALL, CAPACITY, LOOK, World, cause, one_session_of, run};

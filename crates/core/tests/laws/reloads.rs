@@ -6,7 +6,6 @@ use std::sync::Arc;
 use ringbolt_core::close::Cause;
 use ringbolt_core::roster::Fresh;
 use ringbolt_core::session::Phase;
-
 use ringbolt_sim::kernel::{Answer, End, LISTENER};
 use ringbolt_sim::world::{ALL, cause, one_session, run};
 

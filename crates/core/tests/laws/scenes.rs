@@ -10,13 +10,12 @@ use ringbolt_core::record::Flags;
 use ringbolt_core::region::Extent;
 use ringbolt_core::session::{DirectionId, Phase};
 use ringbolt_core::token::Op;
-use zerocopy::IntoBytes;
-
 use ringbolt_sim::ground::{FIN, IDLE, only_place, snapshot};
 use ringbolt_sim::kernel::{Answer, Call, End, MemoryKernel, Probe};
 use ringbolt_sim::world::{
     ALL, CAPACITY, LOOK, Page, World, cause, memory, one_session, run, workers,
 };
+use zerocopy::IntoBytes;
 
 #[test]
 fn silence_ends_a_session_and_a_byte_puts_it_off() {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::Fd;
 use ringbolt_core::shortage::Shortage;
-
 use ringbolt_sim::ground::{snapshot, with_sources};
 use ringbolt_sim::kernel::End;
 use ringbolt_sim::world::{ALL, CAPACITY, World, cause, one_session, one_session_of, run, workers};

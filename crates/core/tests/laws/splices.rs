@@ -9,7 +9,6 @@ use ringbolt_core::pipes::Fallback;
 use ringbolt_core::record::Session;
 use ringbolt_core::session::{DirectionId, Phase};
 use ringbolt_core::spec::Splice;
-
 use ringbolt_sim::ground::{snapshot, splicing};
 use ringbolt_sim::kernel::{End, PipeSupply};
 use ringbolt_sim::world::{ALL, CAPACITY, World, crowd, one_session, one_session_of, run};
