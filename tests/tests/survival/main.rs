@@ -130,7 +130,8 @@ impl Dice {
         self.state ^= self.state << 25;
         self.state ^= self.state >> 27;
         let drawn = self.state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32;
-        let micros = if drawn % 5 == 0 { drawn / 5 % 30_000 } else { 600_000 + drawn % 500_000 };
+        let early = drawn.is_multiple_of(5);
+        let micros = if early { drawn / 5 % 30_000 } else { 600_000 + drawn % 500_000 };
         Duration::from_micros(micros)
     }
 }
