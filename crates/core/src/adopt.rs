@@ -256,7 +256,7 @@ fn counted(evidence: &Evidence<'_>, server: &Counts, id: DirectionId) -> Result<
     }
     let of = |side| if side == Side::Client { &evidence.client } else { server };
     let (source, sink) = (of(id.source()), of(id.sink()));
-    let shut = sink.is_shut().unwrap_or(record.is(Flags::SHUT, id));
+    let shut = sink.is_shut().unwrap_or_else(|| record.is(Flags::SHUT, id));
     let failed = record.is(Flags::FAILED, id) || has_failed(record, sink, id);
     let source_lost = is_lost(source);
     let headers = [record.header_read.get(), record.header_sent.get()].map(i64::from);
@@ -300,7 +300,7 @@ fn recorded(evidence: &Evidence<'_>, id: DirectionId) -> Result<Standing, Loss> 
 /// may lag behind that.
 fn from_unix(evidence: &Evidence<'_>) -> Result<Standing, Loss> {
     let (record, client, id) = (evidence.record, &evidence.client, DirectionId::ToClient);
-    let shut = client.is_shut().unwrap_or(record.is(Flags::SHUT, id));
+    let shut = client.is_shut().unwrap_or_else(|| record.is(Flags::SHUT, id));
     let failed = record.is(Flags::FAILED, id) || has_failed(record, client, id);
     // It may have told of a reset, and would then read as ended.
     let source_lost = evidence.suspect;

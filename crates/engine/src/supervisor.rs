@@ -526,10 +526,8 @@ struct Survival {
 
 /// Nobody but the kernel and its users sends KILL.
 fn death(status: WaitStatus) -> Death {
-    match status {
-        WaitStatus::Signaled(_, Signal::SIGKILL, _) => Death::Outside,
-        _ => Death::OwnFault,
-    }
+    let killed = matches!(status, WaitStatus::Signaled(_, Signal::SIGKILL, _));
+    if killed { Death::Outside } else { Death::OwnFault }
 }
 
 /// Blocks the signals that mean something to us and takes them from a descriptor. The engine

@@ -100,6 +100,8 @@ pub(crate) struct Shared {
     pub(crate) tape: Tape,
     pub(crate) sessions: Vec<Session>,
     pub(crate) pauses: Pauses,
+    /// Bulk leaves the machine to others.
+    pub(crate) calm: AtomicBool,
     /// It is time to end.
     pub(crate) over: watch::Sender<bool>,
     /// Sessions whose server has met its client.
@@ -152,6 +154,7 @@ impl Fleet {
             tape: Tape::new(),
             sessions: kinds.enumerate().map(session).collect(),
             pauses: Pauses::new(),
+            calm: AtomicBool::new(true),
             over: watch::Sender::new(false),
             met: AtomicUsize::new(0),
             wrongs: Mutex::default(),

@@ -26,9 +26,12 @@ const SERVER: usize = 1;
 const WORDS: usize = 128;
 /// Between two questions.
 const TALK_PACE: Duration = Duration::from_millis(25);
-/// Bulk comes in bursts, so that 150 sessions of it leave something of the machine to the others.
+/// Bulk comes in bursts.
 const BURST: usize = 256 * 1024;
+/// Of 150 sessions this is all that two cores can move.
 const BURST_PACE: Duration = Duration::from_millis(60);
+/// This is a tenth of it.
+const CALM_PACE: Duration = Duration::from_millis(1_000);
 /// What a half-closed session's other direction brings at a time.
 const DRIP: usize = 1_000;
 const DRIP_PACE: Duration = Duration::from_millis(20);
@@ -170,6 +173,8 @@ impl Sink {
     async fn send_at(&mut self, bytes: usize, pace: Duration) -> io::Result<()> {
         while !self.shared.is_over() {
             self.send(bytes).await?;
+            let calm = bytes == BURST && self.shared.calm.load(Ordering::SeqCst);
+            let pace = if calm { CALM_PACE } else { pace };
             if !pace.is_zero() {
                 sleep(pace).await;
             }

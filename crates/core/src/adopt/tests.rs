@@ -373,7 +373,7 @@ fn what_came_from_a_unix_socket_is_counted_at_the_client() {
         match judge(&seen) {
             Verdict::GoOn([_, standing]) => Ok(standing),
             Verdict::Lost(loss) => Err(loss),
-            other => panic!("{other:?}"),
+            other @ (Verdict::ReadHeader | Verdict::Connect | Verdict::Over) => panic!("{other:?}"),
         }
     };
     let held = |offset, length| Held::Spill { offset, length };
