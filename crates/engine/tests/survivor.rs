@@ -8,10 +8,6 @@
 //!
 //! It has a `main` of its own, because a process that forks must have one thread.
 
-#[path = "../../core/tests/support/mod.rs"]
-#[expect(dead_code, reason = "one session needs fewer faults than the laws do")]
-mod support;
-
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -37,9 +33,9 @@ use ringbolt_core::shard::Shard;
 use ringbolt_core::spec::{SendProxy, Splice};
 use ringbolt_core::time::Instant;
 use ringbolt_core::token::Token;
-use support::ground::{only_place, snapshot, splicing, with_headers};
-use support::heading::{ends, heading};
-use support::{LISTENER, MemoryKernel};
+use ringbolt_sim::ground::{only_place, snapshot, splicing, with_headers};
+use ringbolt_sim::heading::{ends, heading};
+use ringbolt_sim::kernel::{LISTENER, MemoryKernel};
 
 const CAPACITY: u32 = 4;
 const EXTENT: Extent = Extent { workers: 1, capacity: CAPACITY };

@@ -30,6 +30,9 @@ struct Arguments {
     plant: Option<Plant>,
 }
 
+/// How long it plays when nothing is said.
+const SECONDS: u64 = 10;
+
 /// The game that is being played, for who panics.
 static SEED: AtomicU64 = AtomicU64::new(0);
 
@@ -42,8 +45,9 @@ fn main() -> ExitCode {
         again(plant);
     }));
     let first = arguments.seed.unwrap_or_else(|| RandomState::new().hash_one(0) >> 24);
+    let unbounded = arguments.seed.is_none() && arguments.games.is_none();
     let seconds =
-        arguments.seconds.or((arguments.seed, arguments.games).eq(&(None, None)).then_some(10));
+        if unbounded { Some(arguments.seconds.unwrap_or(SECONDS)) } else { arguments.seconds };
     let end = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let games = match end {
         Some(_) => u64::MAX,

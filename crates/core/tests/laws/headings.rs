@@ -6,7 +6,6 @@ use std::time::Duration;
 use proptest::prelude::*;
 use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::Fd;
-use ringbolt_core::proxy_header::Ends;
 use ringbolt_core::session::Phase;
 use ringbolt_core::snapshot::Snapshot;
 use ringbolt_core::spec::{SendProxy, Splice};
