@@ -94,6 +94,25 @@ mod tests {
         assert_eq!(before, after);
     }
 
+    /// Goal: what is shown in the repository is what a run found, in today's form. Method: its JSON once
+    /// more; `roam report crates/roam/report-sample` mends a difference.
+    #[test]
+    fn the_sample_is_made_of_its_json() {
+        let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("report-sample");
+        let text = fs::read_to_string(sample.join(JSON)).unwrap();
+        let results: Results = serde_json::from_str(&text).unwrap();
+        assert!(results.skipped.is_empty() && results.differences().is_empty());
+        let folder = tempfile::tempdir().unwrap();
+        let files = write(&results, folder.path()).unwrap();
+        assert_eq!(files.len(), 4);
+        for file in files {
+            let name = file.file_name().unwrap();
+            let [made, kept] =
+                [&file, &sample.join(name)].map(|it| fs::read_to_string(it).unwrap());
+            assert!(made == kept, "{} is not of today's form", name.display());
+        }
+    }
+
     #[test]
     fn what_is_no_report_is_told_with_its_place_and_the_mend() {
         let folder = tempfile::tempdir().unwrap();
