@@ -19,6 +19,8 @@ mod check;
 mod closes;
 /// Which server a session gets when servers refuse or do not answer.
 mod connect;
+/// What the pages under docs give programs to read.
+mod documents;
 /// What is left after the engine, or the supervisor, was killed.
 mod engine_death;
 /// What the machine runs out of: descriptors, ports.
