@@ -1,6 +1,8 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ringbolt_tests::{Memory, Ringbolt, Thread, memory, need, say, silence, threads, until};
+use ringbolt_tests::{
+    Memory, Ringbolt, Signal, Thread, kill, memory, need, say, silence, threads, until,
+};
 
 use crate::echo::EchoProcess;
 use crate::{alone, sessions, start};
@@ -73,6 +75,33 @@ fn no_worker_wakes() {
         assert!(before.voluntary_switches < after.voluntary_switches, "{}", rise(before, after));
         assert!(before.cpu_ns < after.cpu_ns, "{}", rise(before, after));
     }
+}
+
+/// Goal: the next engine goes on with thousands of sessions at once; all of them tell that they are ready
+/// when it has armed their polls, which is more than a completion queue holds. Method: 5,000 sessions, two
+/// deaths, a message each way on every one after each; descriptors.
+#[test]
+fn the_next_engine_goes_on_with_all() {
+    need!(Binary, Descriptors);
+    let _alone = alone();
+    let server = EchoProcess::start();
+    let ringbolt = start(&server, |config| config);
+    let mut live = sessions(SESSIONS, &ringbolt);
+    for death in 1..=2 {
+        let engine = ringbolt.engine();
+        let killed = Instant::now();
+        kill(engine, Signal::SIGKILL);
+        live[0].round_trip(b"x");
+        say(&format!(
+            "5,000 idle sessions, death {death}: one answers after {:?}",
+            killed.elapsed()
+        ));
+        live.iter_mut().for_each(|client| client.round_trip(b"still there?"));
+        assert_ne!(ringbolt.engine_after(engine), engine);
+        ringbolt.wait_for_descriptors(2 * SESSIONS.cast_signed());
+    }
+    drop(live);
+    ringbolt.wait_for_base();
 }
 
 /// Of the supervisor and its engine together.
