@@ -199,6 +199,24 @@ impl Balance {
     pub fn name(self) -> &'static str {
         Self::NAMES.iter().find(|(balance, _)| *balance == self).map_or("", |(_, name)| name)
     }
+
+    /// Which part of an address is the key unless the pool says otherwise, which only pools of our own
+    /// mapping may: a whole IPv4 address, and of IPv6 the part that a site has, because hosts change the
+    /// rest. Other products take the whole of both; nginx's `ip_hash` takes 24 bits of IPv4.
+    pub fn key(self) -> KeyPrefix {
+        match self {
+            Self::Source | Self::RoundRobin | Self::LeastSessions => KeyPrefix { v4: 32, v6: 64 },
+            Self::NginxIpHash => KeyPrefix { v4: 24, v6: 128 },
+            Self::HaproxySource
+            | Self::HaproxySourceAvalanche
+            | Self::HaproxySourceConsistent
+            | Self::HaproxySourceConsistentRaw
+            | Self::HaproxySourceConsistent30
+            | Self::NginxHash
+            | Self::NginxHashConsistent
+            | Self::NginxHashBinaryConsistent => KeyPrefix { v4: 32, v6: 128 },
+        }
+    }
 }
 
 /// PROXY header towards a server.

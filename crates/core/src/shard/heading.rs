@@ -65,6 +65,7 @@ impl Shard<'_> {
         let prefix = self.snapshot.pools[session.pool.get() as usize].key;
         let v4 = addr.ip().to_canonical().is_ipv4();
         session.client_addr.set(address_bytes(addr.ip()));
+        session.note(Flags::MAPPED, addr.ip() != addr.ip().to_canonical());
         session.client_port.set(addr.port());
         session.key_prefix.set(if v4 { 96 + prefix.v4 } else { prefix.v6 });
     }

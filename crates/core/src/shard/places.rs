@@ -123,9 +123,8 @@ impl Shard<'_> {
     fn count_key(&mut self, slot: u32, max: u32) -> bool {
         let session = self.session(slot);
         let prefix = self.snapshot.pools[usize::from(session.pool.get())].key;
-        let addr = core::net::Ipv6Addr::from(session.client_addr.get());
         session.note(Flags::KEYED, true);
-        let key = Key::of(addr.into(), prefix);
+        let key = Key::of(session.client(), prefix);
         let place = self.place.gauges.keys.take(session.listener.get(), key, max);
         session.note(Flags::KEYED, place.is_some());
         self.slots[slot as usize].key_place = place;
