@@ -4,7 +4,8 @@
 //! are not resolved and defaults that depend on the machine are still open. What workers see is the
 //! `snapshot`, which is made from this.
 
-use alloc::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::ops::RangeInclusive;
@@ -346,6 +347,18 @@ pub enum Place {
     },
     /// A UNIX stream socket.
     Unix(String),
+}
+
+impl Place {
+    /// A text that two servers share exactly when they are at the same place, as far as can be told
+    /// without resolving names.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Socket(addr) => addr.to_string(),
+            Self::Name { host, port } => format!("{}:{port}", host.to_ascii_lowercase()),
+            Self::Unix(path) => format!("unix:{path}"),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -103,12 +103,9 @@ fn second_server(name: &str) -> String {
 fn dangerous_keys_are_refused_by_name() {
     need!(Binary);
     let good = good();
-    let pool = |line: &str| good.replace("[pool.echo]", &format!("[pool.echo]\n{line}"));
     let cases = [
         ("user", good.replace("workers", "user = \"nobody\"\nworkers")),
         ("group", good.replace("workers", "group = \"nogroup\"\nworkers")),
-        ("haproxy-source", pool("balance = \"haproxy-source\"")),
-        ("nginx-hash", pool("balance = \"nginx-hash\"")),
     ];
     for (key, text) in cases {
         let checked = run("check", &text, &[]);

@@ -90,6 +90,8 @@ pub(super) struct Pool {
     pub(super) name: String,
     /// HAProxy's word for its mapping.
     pub(super) algorithm: &'static str,
+    /// `None`: it keeps no affinity.
+    pub(super) fingerprint: Option<u64>,
     pub(super) sessions: u64,
     pub(super) most: u64,
     pub(super) total: u64,
@@ -284,6 +286,7 @@ impl Meter {
             Pool {
                 name: pool.name.clone(),
                 algorithm: algorithm(&pool.mapping),
+                fingerprint: pool.mapping.is_sticky().then_some(pool.fingerprint),
                 sessions: gauge.sessions(),
                 most: gauge.most(),
                 total: of_pool.map(|(_, listener)| listener.total).sum(),
@@ -457,6 +460,7 @@ pub(super) mod tests {
             pools: vec![Pool {
                 name: "echo".into(),
                 algorithm: "source",
+                fingerprint: Some(4_503_599_627_370_495),
                 sessions: 7,
                 most: 8,
                 total: 70,
