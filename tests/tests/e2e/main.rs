@@ -23,6 +23,8 @@ mod connect;
 mod engine_death;
 /// What the machine runs out of: descriptors, ports.
 mod exhaustion;
+/// `ringbolt explain`.
+mod explain;
 /// IPv4 and IPv6, side by side, mapped, and of a link.
 mod families;
 /// The harness against itself, without the binary: a check that cannot fail is a defect.
@@ -45,12 +47,16 @@ mod metrics;
 mod names;
 /// Networks of their own: lost machines, closed routes, connections killed by hand.
 mod networks;
+/// The mappings of HAProxy and nginx in a running balancer.
+mod mappings;
 /// What is given as a configuration file and is none.
 mod odd_files;
 /// A balancer before a server, for the tests of bytes.
 mod path;
 /// Few pipes, lent for a turn, and never shared by two streams.
 mod pipes;
+/// `ringbolt plan`.
+mod plan;
 /// What probes say, and how answers are judged.
 mod probes;
 /// Supervisor, engine and workers, as the kernel sees them.
