@@ -5,9 +5,7 @@
 //! read off the ring. A pool of our own mapping mostly has nothing to be told.
 
 use ringbolt_core::limits::RING_POINTS_MAX;
-use ringbolt_core::mapping::{
-    HASH_VALUES, HaproxyRing, IP_HASH_VALUES, Mapping, NginxRing,
-};
+use ringbolt_core::mapping::{HASH_VALUES, IP_HASH_VALUES, Mapping, ring_points};
 use ringbolt_core::plan::{Outlook, Tally, sample_v4};
 use ringbolt_core::spec::{Balance, Bind, Listener, Pool, Server};
 
@@ -54,7 +52,7 @@ pub(crate) fn warn(listeners: &[PlacedListener], pools: &[PlacedPool], found: &m
 /// Refuses a ring that would take more memory than any pool needs.
 pub(crate) fn refuse_a_large_ring(placed: &PlacedPool, found: &mut Findings) {
     let pool = &placed.pool;
-    let points = points(pool);
+    let points = ring_points(pool);
     if points > RING_POINTS_MAX {
         let message = format!(
             "pool.{}: its weights make {points} points on the ring, and {RING_POINTS_MAX} is the most",
@@ -154,7 +152,7 @@ fn moving_to_source(message: String) -> Advice {
 fn positions_are_ids(pool: &Pool, ids_written: &[bool]) -> Option<Advice> {
     let by_position = ids_written.iter().any(|written| !written);
     let first = *active(pool).first()?;
-    if !by_position || active(pool).len() < 2 || points(pool) * 2 > STEPS_MAX {
+    if !by_position || active(pool).len() < 2 || ring_points(pool) * 2 > STEPS_MAX {
         return None;
     }
     let without = |renumber: bool| {
@@ -181,12 +179,12 @@ fn positions_are_ids(pool: &Pool, ids_written: &[bool]) -> Option<Advice> {
 
 /// A ring with few points gives some servers more than their part.
 fn uneven(pool: &Pool) -> Option<Advice> {
-    if points(pool) > STEPS_MAX || active(pool).len() < 2 {
+    if ring_points(pool) > STEPS_MAX || active(pool).len() < 2 {
         return None;
     }
     let shares = match Mapping::of(pool, 0) {
-        Mapping::HaproxyRing(ring) => HaproxyRing::shares(&ring, pool.servers.len()),
-        Mapping::NginxRing { ring, .. } => NginxRing::shares(&ring, pool.servers.len()),
+        Mapping::HaproxyRing(ring) => ring.shares(pool.servers.len()),
+        Mapping::NginxRing { ring, .. } => ring.shares(pool.servers.len()),
         Mapping::Rendezvous1 { .. }
         | Mapping::HaproxyMap { .. }
         | Mapping::NginxIpHash { .. }
@@ -215,7 +213,7 @@ fn uneven(pool: &Pool) -> Option<Advice> {
 /// Without avalanche an address is its own place on the ring.
 fn neighbours_meet(pool: &Pool) -> Option<Advice> {
     let active = active(pool);
-    if active.len() < 2 || points(pool) > STEPS_MAX {
+    if active.len() < 2 || ring_points(pool) > STEPS_MAX {
         return None;
     }
     let outlook = Outlook::of(pool, 0);
@@ -334,24 +332,6 @@ fn sum(pool: &Pool) -> f64 {
     active(pool).into_iter().map(|server| weight(pool, server)).sum()
 }
 
-/// Points on the ring of a pool; 0 when it has none.
-fn points(pool: &Pool) -> u64 {
-    let weights: u64 = pool.servers.iter().map(|server| u64::from(server.weight)).sum();
-    match pool.balance {
-        Balance::HaproxySourceConsistent
-        | Balance::HaproxySourceConsistentRaw
-        | Balance::HaproxySourceConsistent30 => 16 * weights,
-        Balance::NginxHashConsistent | Balance::NginxHashBinaryConsistent => 160 * weights,
-        Balance::Source
-        | Balance::HaproxySource
-        | Balance::HaproxySourceAvalanche
-        | Balance::NginxIpHash
-        | Balance::NginxHash
-        | Balance::RoundRobin
-        | Balance::LeastSessions => 0,
-    }
-}
-
 /// 0.667 as `66.7 %`.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
@@ -386,7 +366,8 @@ mod tests {
         let mut next = 0;
         let line = |line: &str| {
             next += usize::from(line.starts_with("name"));
-            let id = if line.starts_with("name") { format!("id = {next}\n") } else { String::new() };
+            let id =
+                if line.starts_with("name") { format!("id = {next}\n") } else { String::new() };
             format!("{line}\n{id}")
         };
         servers.lines().map(line).collect()
@@ -404,7 +385,10 @@ mod tests {
     fn messages(balance: &str, servers: &str) -> Vec<String> {
         let found = warnings("0.0.0.0:1", balance, servers);
         assert!(found.iter().all(|(_, mend)| mend.is_some()), "each with a mend: {found:?}");
-        found.into_iter().map(|(message, _)| message.trim_start_matches("pool.p: ").into()).collect()
+        found
+            .into_iter()
+            .map(|(message, _)| message.trim_start_matches("pool.p: ").into())
+            .collect()
     }
 
     /// Goal: a good file of our own mapping, and of a foreign one that is as good, is free of warnings.
@@ -475,7 +459,10 @@ mod tests {
     #[test]
     fn rings() {
         let found = messages("haproxy-source-consistent", &servers(&[100, 100, 100]));
-        assert!(found[0].starts_with("without ids, taking \"ws1\" out of the file moves 6"), "{found:?}");
+        assert!(
+            found[0].starts_with("without ids, taking \"ws1\" out of the file moves 6"),
+            "{found:?}"
+        );
         assert!(found[0].contains("with ids 3"), "{found:?}");
         let found = messages("haproxy-source-consistent", &with_ids(&servers(&[1; 10])));
         assert!(found[0].contains("at these weights the ring gives \"ws"), "{found:?}");

@@ -287,10 +287,7 @@ fn unbuilt_keys_are_for_run_to_refuse() {
     assert_eq!(checked.not_available.len(), 1);
     assert_eq!(checked.not_available[0].severity, Severity::Error);
     assert_eq!(checked.not_available[0].clone().into_warning().severity, Severity::Warning);
-    assert_eq!(
-        checked.not_available[0].message,
-        "global.user = \"nobody\" is not available yet"
-    );
+    assert_eq!(checked.not_available[0].message, "global.user = \"nobody\" is not available yet");
 }
 
 /// Goal: a large file full of errors is answered in the time of a glance, not of a coffee. Method:

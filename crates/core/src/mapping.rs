@@ -150,6 +150,27 @@ pub fn version(balance: Balance) -> &'static str {
     }
 }
 
+/// Points on the ring of a pool; 0: its mapping has none.
+pub fn ring_points(pool: &spec::Pool) -> u64 {
+    let per_weight = match pool.balance {
+        Balance::HaproxySourceConsistent
+        | Balance::HaproxySourceConsistentRaw
+        | Balance::HaproxySourceConsistent30 => haproxy_ring::POINTS_PER_WEIGHT,
+        Balance::NginxHashConsistent | Balance::NginxHashBinaryConsistent => {
+            nginx_ring::POINTS_PER_WEIGHT
+        }
+        Balance::Source
+        | Balance::HaproxySource
+        | Balance::HaproxySourceAvalanche
+        | Balance::NginxIpHash
+        | Balance::NginxHash
+        | Balance::RoundRobin
+        | Balance::LeastSessions => 0,
+    };
+    let weights: u64 = pool.servers.iter().map(|server| u64::from(server.weight)).sum();
+    u64::from(per_weight) * weights
+}
+
 /// Whom a mapping is asked to choose, and from what.
 #[derive(Clone, Copy)]
 pub struct Question<'a> {

@@ -106,7 +106,9 @@ fn answers<'s>(
 
 fn address(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| match text.parse::<SocketAddr>() {
-        Ok(addr) => format!("\"{text}\" has a port, which no mapping looks at: write {}", addr.ip()),
+        Ok(addr) => {
+            format!("\"{text}\" has a port, which no mapping looks at: write {}", addr.ip())
+        }
         Err(_) => format!("\"{text}\" is not an address, such as 192.0.2.1 or 2001:db8::1"),
     })
 }
@@ -123,7 +125,8 @@ fn unknown_server(spec: &Spec, name: &str) -> Option<String> {
     if known().any(|(pool, server)| full(pool, &server.name) == *name) {
         return None;
     }
-    let known: Vec<String> = known().map(|(pool, server)| full(pool, &server.name)).take(8).collect();
+    let known: Vec<String> =
+        known().map(|(pool, server)| full(pool, &server.name)).take(8).collect();
     Some(format!("--down: there is no server \"{name}\"; known here: {}", known.join(", ")))
 }
 

@@ -70,7 +70,8 @@ pub(crate) fn plan(old: &Path, new: &Path, wish: &Wish, json: bool) -> ExitCode 
     let seeds = [old.global.seed, new.global.seed];
     let tallies = count::count(&pairs, seeds, &clients);
     if json {
-        let pools = pairs.iter().zip(&tallies).map(|(pair, tally)| OfPool::of(pair, tally)).collect();
+        let pools =
+            pairs.iter().zip(&tallies).map(|(pair, tally)| OfPool::of(pair, tally)).collect();
         let answer = Answer { pools };
         println!("{}", serde_json::to_string(&answer).expect("strings and numbers"));
     } else {

@@ -150,7 +150,10 @@ fn mappings_are_warned_about_in_numbers() {
         for warning in &warnings {
             assert!(warning["line"].is_u64() && warning["help"].is_string(), "{warning}");
         }
-        warnings.iter().map(|it| it["message"].as_str().unwrap_or("").to_owned()).collect::<Vec<_>>()
+        warnings
+            .iter()
+            .map(|it| it["message"].as_str().unwrap_or("").to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(of("source"), Vec::<String>::new());
     let cases = [

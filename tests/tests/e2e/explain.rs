@@ -56,12 +56,7 @@ fn answers_in_json() {
         ("nginx-ip-hash", "2001:db8::7", "nginx-ip-hash", "2001:db8::7/128"),
         ("nginx-hash", "192.0.2.1", "nginx-hash", "192.0.2.1"),
         ("nginx-hash-consistent", "2001:DB8::7", "nginx-hash-consistent", "2001:db8::7"),
-        (
-            "nginx-hash-binary-consistent",
-            "192.0.2.1",
-            "nginx-hash-binary-consistent",
-            "0xc0000201",
-        ),
+        ("nginx-hash-binary-consistent", "192.0.2.1", "nginx-hash-binary-consistent", "0xc0000201"),
     ];
     for (balance, address, mapping, key) in known {
         let found = answers(&text(balance), &[address]);
@@ -76,7 +71,8 @@ fn answers_in_json() {
         let hash = answer["hash"].as_str().expect("a hash");
         assert!(u64::from_str_radix(hash.strip_prefix("0x").expect("0x"), 16).is_ok(), "{hash}");
         assert_eq!(answer["slot"].is_null(), balance == "source", "{answer}");
-        let mut all: Vec<&str> = answer["next"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+        let mut all: Vec<&str> =
+            answer["next"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
         all.push(answer["server"].as_str().expect("a server"));
         all.sort_unstable();
         assert_eq!(all, ["ws1", "ws2", "ws3"], "{answer}");
@@ -116,7 +112,9 @@ fn addresses_and_pools() {
 #[test]
 fn servers_that_are_down() {
     need!(Binary);
-    for balance in ["source", "haproxy-source", "haproxy-source-consistent", "nginx-hash-consistent"] {
+    for balance in
+        ["source", "haproxy-source", "haproxy-source-consistent", "nginx-hash-consistent"]
+    {
         let mut down: Vec<String> = Vec::new();
         let mut expected: Option<Value> = None;
         for _ in 0..3 {

@@ -41,14 +41,14 @@ mod iperf;
 mod lifecycle;
 /// Bounds, and that everything comes back.
 mod limits;
+/// The mappings of HAProxy and nginx in a running balancer.
+mod mappings;
 /// Counters: `/metrics` and `show stat` agree with what was sent.
 mod metrics;
 /// Names of servers that have other addresses later.
 mod names;
 /// Networks of their own: lost machines, closed routes, connections killed by hand.
 mod networks;
-/// The mappings of HAProxy and nginx in a running balancer.
-mod mappings;
 /// What is given as a configuration file and is none.
 mod odd_files;
 /// A balancer before a server, for the tests of bytes.

@@ -1,8 +1,6 @@
 use std::net::{IpAddr, SocketAddr};
 
-use ringbolt_tests::{
-    Client, Config, Ringbolt, Server, Watched, accept_any, need, proxy,
-};
+use ringbolt_tests::{Client, Config, Ringbolt, Server, Watched, accept_any, need, proxy};
 use serde_json::Value;
 
 use crate::explain::answers;
@@ -44,7 +42,8 @@ fn meet(ringbolt: &Ringbolt, servers: &[Server], client: IpAddr, binary: bool) -
         IpAddr::V6(_) => "[2001:db8::250]:80".parse().expect("an address"),
     };
     let from = SocketAddr::new(client, 4_711);
-    let header = if binary { proxy::v2(from, destination, &[]) } else { proxy::v1(from, destination) };
+    let header =
+        if binary { proxy::v2(from, destination, &[]) } else { proxy::v1(from, destination) };
     let mut peer = Client::default().connect(ringbolt.address());
     peer.send(&[&header[..], b"?"].concat());
     let servers: Vec<&Server> = servers.iter().collect();

@@ -62,7 +62,10 @@ fn a_server_is_taken_out() {
         assert_eq!((servers.len(), of("ws3", "after"), of("ws3", "gained")), (3, 0, 0));
         assert_eq!(of("ws3", "lost"), of("ws3", "before"));
         for name in ["ws1", "ws2"] {
-            assert_eq!(of(name, "before") + of(name, "gained") - of(name, "lost"), of(name, "after"));
+            assert_eq!(
+                of(name, "before") + of(name, "gained") - of(name, "lost"),
+                of(name, "after")
+            );
             assert_eq!(of(name, "lost") == 0, balance == "source", "only ws3's clients move");
         }
         let gained: u64 = ["ws1", "ws2", "ws3"].iter().map(|name| of(name, "gained")).sum();
@@ -99,7 +102,10 @@ fn agrees_with_explain() {
         let met = |answers: &[Value]| {
             answers.iter().filter(|answer| answer["server"] == server["server"]).count() as u64
         };
-        assert_eq!((number(&server["before"]), number(&server["after"])), (met(&before), met(&after)));
+        assert_eq!(
+            (number(&server["before"]), number(&server["after"])),
+            (met(&before), met(&after))
+        );
     }
     assert_eq!(found[0]["mapping_old"], "haproxy-source");
     assert_eq!(found[0]["mapping_new"], "rendezvous-1");
@@ -120,7 +126,10 @@ fn what_moves_nobody() {
         let renamed = old.replace("echo", "quay").replace("\"ws", "\"server");
         let found = pools(&old, &renamed, &["--sample", "5000"]);
         assert_eq!((found.len(), number(&found[0]["moved"])), (1, 0), "{found:?}");
-        assert_eq!((&found[0]["pool"], &found[0]["servers"][0]["server"]), (&json!("quay"), &json!("server1")));
+        assert_eq!(
+            (&found[0]["pool"], &found[0]["servers"][0]["server"]),
+            (&json!("quay"), &json!("server1"))
+        );
     }
 }
 

@@ -96,9 +96,9 @@ impl Case {
         }
         for server in &mut servers {
             server.backup = random.one_in(6);
-            server.down = random.one_in(5).then(|| {
-                [Down::Written, Down::Drain, Down::Maint, Down::Back][random.below(4)]
-            });
+            server.down = random
+                .one_in(5)
+                .then(|| [Down::Written, Down::Drain, Down::Maint, Down::Back][random.below(4)]);
             if random.one_in(8) {
                 server.weight = 0;
             }

@@ -50,8 +50,11 @@ pub fn clients(count: usize, random: &mut Random) -> Vec<IpAddr> {
 /// Asks through a program's UNIX socket, as a client whose address a PROXY header names, and gives the
 /// answer.
 pub fn meet(socket: &str, client: IpAddr) -> String {
-    let destination: SocketAddr =
-        if client.is_ipv4() { ([192, 0, 2, 250], 80).into() } else { "[2001:db8::250]:80".parse().expect("an address") };
+    let destination: SocketAddr = if client.is_ipv4() {
+        ([192, 0, 2, 250], 80).into()
+    } else {
+        "[2001:db8::250]:80".parse().expect("an address")
+    };
     let header = proxy::v1(SocketAddr::new(client, 4_711), destination);
     let mut stream = UnixStream::connect(socket).expect("the program listens");
     stream.set_read_timeout(Some(BOUND)).expect("a live socket");

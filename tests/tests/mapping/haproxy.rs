@@ -85,7 +85,8 @@ fn socket(number: usize, folder: &Folder) -> String {
 
 fn section((number, case): (usize, &Case), folder: &Folder) -> String {
     let socket = socket(number, folder);
-    let mut text = format!("listen c{number}\n bind {socket} accept-proxy\n balance source\n {}\n", case.line);
+    let mut text =
+        format!("listen c{number}\n bind {socket} accept-proxy\n balance source\n {}\n", case.line);
     for (index, server) in case.servers.iter().enumerate() {
         let Server { addr, weight, id, backup, down } = server;
         let id = id.map(|id| format!(" id {id}")).unwrap_or_default();

@@ -119,12 +119,7 @@ fn another_mapping_is_found_out() {
 }
 
 /// Whether each of these clients, which met these servers, is said by `explain` to meet them.
-fn compare(
-    case: &Case,
-    balance: &str,
-    clients: &[IpAddr],
-    met: &[usize],
-) -> Result<Count, String> {
+fn compare(case: &Case, balance: &str, clients: &[IpAddr], met: &[usize]) -> Result<Count, String> {
     let explained = case.explain(balance, clients);
     let shared = SharedPoints::of(case);
     let mut count = Count::default();

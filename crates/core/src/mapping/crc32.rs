@@ -12,9 +12,11 @@ impl Crc32 {
     /// With these bytes behind those before.
     #[must_use]
     pub(super) fn and(self, bytes: &[u8]) -> Self {
-        Self(bytes.iter().fold(self.0, |rest, byte| {
-            TABLE[usize::from(rest as u8 ^ byte)] ^ (rest >> 8)
-        }))
+        Self(
+            bytes
+                .iter()
+                .fold(self.0, |rest, byte| TABLE[usize::from(rest as u8 ^ byte)] ^ (rest >> 8)),
+        )
     }
 
     /// The checksum.

@@ -44,12 +44,8 @@ mod tests {
     // Goal: the full hash is HAProxy's. Method: values that its own code gave.
     #[test]
     fn full_hashes() {
-        let known = [
-            (0, 0xab4e_d927),
-            (1, 0x3486_81b6),
-            (4096, 0x49c2_008b),
-            (0xc000_0201, 0x3f69_eb3d),
-        ];
+        let known =
+            [(0, 0xab4e_d927), (1, 0x3486_81b6), (4096, 0x49c2_008b), (0xc000_0201, 0x3f69_eb3d)];
         for (number, expected) in known {
             assert_eq!(full_hash(number), expected, "{number}");
         }

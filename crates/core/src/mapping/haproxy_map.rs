@@ -113,7 +113,13 @@ impl Table {
             for (index, (score, weight)) in scores.iter_mut().zip(&weights).enumerate() {
                 *score += weight;
                 // Mostly below the sum, and a division is what takes the time here.
-                let passes = if *score < 0 { -1 } else if *score < sum { 0 } else { *score / sum };
+                let passes = if *score < 0 {
+                    -1
+                } else if *score < sum {
+                    0
+                } else {
+                    *score / sum
+                };
                 if passes > most {
                     (best, most) = (index, passes);
                 }
@@ -136,10 +142,8 @@ mod tests {
     use alloc::vec;
 
     fn members(weights: &[u32]) -> Vec<Member> {
-        let member = |(server, weight): (usize, &u32)| Member {
-            server: server as u16,
-            weight: *weight,
-        };
+        let member =
+            |(server, weight): (usize, &u32)| Member { server: server as u16, weight: *weight };
         weights.iter().enumerate().map(member).collect()
     }
 

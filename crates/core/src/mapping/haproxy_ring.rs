@@ -12,7 +12,7 @@ use crate::mapping::{Choice, Question, haproxy};
 use crate::spec::Server;
 
 /// Points of a server for each unit of its weight.
-const POINTS_PER_WEIGHT: u32 = 16;
+pub(super) const POINTS_PER_WEIGHT: u32 = 16;
 /// Places that an id has for its points.
 const PLACES_PER_ID: u32 = 4096;
 

@@ -17,7 +17,7 @@ use crate::mapping::{Choice, Question, nginx, rendezvous};
 use crate::spec::Server;
 
 /// Points of a server for each unit of its weight.
-pub const POINTS_PER_WEIGHT: u32 = 160;
+pub(super) const POINTS_PER_WEIGHT: u32 = 160;
 
 /// The points of a pool's servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +65,9 @@ impl NginxRing {
                 // One of several addresses of one name: nginx takes them in turn.
                 let same = |other: usize| self.first_of_text[other] == self.first_of_text[server];
                 let passed = |other: usize| !same(other) || (asked.passed)(other);
-                if let Some(choice) = rendezvous::choose(seed, &Question { passed: &passed, ..*asked }) {
+                if let Some(choice) =
+                    rendezvous::choose(seed, &Question { passed: &passed, ..*asked })
+                {
                     return Some(choice);
                 }
             } else if asked.may_choose(server) {

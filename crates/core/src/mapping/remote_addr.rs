@@ -149,9 +149,8 @@ mod tests {
     fn texts_mean_their_address() {
         for pattern in 0..=255_u8 {
             for value in [1, 0x0102, 0xffff] {
-                let groups = core::array::from_fn(|index| {
-                    if pattern >> index & 1 == 1 { value } else { 0 }
-                });
+                let groups =
+                    core::array::from_fn(|index| if pattern >> index & 1 == 1 { value } else { 0 });
                 let [a, b, c, d, e, f, g, h]: [u16; 8] = groups;
                 let addr: IpAddr = Ipv6Addr::new(a, b, c, d, e, f, g, h).into();
                 assert_eq!(RemoteAddr::of(addr).as_str().parse(), Ok(addr));

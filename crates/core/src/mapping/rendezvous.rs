@@ -343,7 +343,7 @@ mod tests {
         let prefix = crate::spec::KeyPrefix { v4: 32, v6: 64 };
         let servers = fleet(&[1, 1, 1]);
         for last in 0..=255 {
-            let v4 = core::net::Ipv4Addr::new(192, 0, 2, last);
+            let v4 = Ipv4Addr::new(192, 0, 2, last);
             let plain = Key::of(v4.into(), prefix);
             let mapped = Key::of(v4.to_ipv6_mapped().into(), prefix);
             assert_eq!(owner(plain, &servers), owner(mapped, &servers));

@@ -116,6 +116,26 @@ fn choices() {
     }
 }
 
+// Goal: the two other rings of HAProxy's, that without avalanche and that of 3.0, keep their results.
+// Method: vectors of a model in another language, made from the same rules; the first is compared with the
+// running program end to end, of the second's age there is none at hand.
+#[test]
+fn other_generations() {
+    use Balance::{HaproxySourceConsistent30 as Of30, HaproxySourceConsistentRaw as Raw};
+    const COLUMNS: [(Balance, [u16; 3], &str); 4] = [
+        (Raw, [1, 1, 1], "221022002"),
+        (Raw, [1, 3, 2], "221122002"),
+        (Of30, [1, 1, 1], "202111212"),
+        (Of30, [1, 3, 2], "201212111"),
+    ];
+    for (balance, weights, expected) in COLUMNS {
+        let pool = snapshot::Pool::alone(&pool(balance, &weights), 0);
+        let owner = |addr: &&str| owner(&pool, addr, &[]).unwrap().to_string();
+        let owners: Vec<_> = ADDRESSES.iter().map(owner).collect();
+        assert_eq!(owners.concat(), expected, "{} {weights:?}", balance.name());
+    }
+}
+
 // Goal: points stand where those of HAProxy and nginx do. Method: the lowest of each ring, of the same
 // model.
 #[test]
@@ -236,9 +256,11 @@ fn one_text_for_two() {
 #[test]
 fn shares() {
     const KEYS: u32 = 40_000;
-    for balance in
-        [Balance::HaproxySourceConsistent, Balance::HaproxySourceConsistent30, Balance::NginxHashConsistent]
-    {
+    for balance in [
+        Balance::HaproxySourceConsistent,
+        Balance::HaproxySourceConsistent30,
+        Balance::NginxHashConsistent,
+    ] {
         let spec = pool(balance, &[1, 3, 2, 1]);
         let pool = snapshot::Pool::alone(&spec, 0);
         let shares = match &pool.mapping {

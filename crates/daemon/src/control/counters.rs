@@ -383,8 +383,12 @@ fn sum(ways: &[Counter; 2]) -> u64 {
 
 fn algorithm(mapping: &Mapping) -> &'static str {
     match mapping {
-        Mapping::Rendezvous1 { .. } | Mapping::HaproxyMap { .. } | Mapping::HaproxyRing(_) => "source",
-        Mapping::NginxIpHash { .. } | Mapping::NginxHash { .. } | Mapping::NginxRing { .. } => "hash",
+        Mapping::Rendezvous1 { .. } | Mapping::HaproxyMap { .. } | Mapping::HaproxyRing(_) => {
+            "source"
+        }
+        Mapping::NginxIpHash { .. } | Mapping::NginxHash { .. } | Mapping::NginxRing { .. } => {
+            "hash"
+        }
         Mapping::RoundRobin => "roundrobin",
         Mapping::LeastSessions => "leastconn",
     }

@@ -67,10 +67,11 @@ impl Clients {
 
 fn read(path: &Path) -> Result<Vec<IpAddr>, String> {
     let name = path.display();
-    let text = file::text_of(path, BYTES_MAX, "a file with an address a line").map_err(|error| {
-        let mend = error.help.map(|mend| format!("; {mend}")).unwrap_or_default();
-        format!("{name}: {}{mend}", error.message)
-    })?;
+    let text =
+        file::text_of(path, BYTES_MAX, "a file with an address a line").map_err(|error| {
+            let mend = error.help.map(|mend| format!("; {mend}")).unwrap_or_default();
+            format!("{name}: {}{mend}", error.message)
+        })?;
     if text.len() as u64 > BYTES_MAX {
         return Err(format!("{name}: more than {} bytes: take a part of it", grouped(BYTES_MAX)));
     }

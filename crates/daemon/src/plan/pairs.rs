@@ -36,10 +36,8 @@ impl<'s> Pair<'s> {
             let all = pool.into_iter().flat_map(|pool| &pool.servers);
             all.map(|server| {
                 *numbers.entry(server.addr.place.identity()).or_insert_with(|| {
-                    servers.push(Server {
-                        name: server.name.clone(),
-                        addr: server.addr.text.clone(),
-                    });
+                    servers
+                        .push(Server { name: server.name.clone(), addr: server.addr.text.clone() });
                     (servers.len() - 1) as u16
                 })
             })

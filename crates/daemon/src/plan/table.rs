@@ -87,7 +87,14 @@ fn servers(text: &mut String, pair: &Pair<'_>, tally: &Tally) {
         };
         let addr = if server.name.ends_with(')') { String::new() } else { server.addr.clone() };
         let (before, after) = (count(&tally.before), count(&tally.after));
-        rows.push([server.name.clone(), addr, before, after, signed('+', gained), signed('-', lost)]);
+        rows.push([
+            server.name.clone(),
+            addr,
+            before,
+            after,
+            signed('+', gained),
+            signed('-', lost),
+        ]);
     }
     let widths: [usize; 6] =
         std::array::from_fn(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0));
