@@ -460,7 +460,7 @@ mod tests {
     fn rings() {
         let found = messages("haproxy-source-consistent", &servers(&[100, 100, 100]));
         assert!(
-            found[0].starts_with("without ids, taking \"ws1\" out of the file moves 6"),
+            found[0].starts_with("without ids, taking \"ws1\" out of the file moves 8"),
             "{found:?}"
         );
         assert!(found[0].contains("with ids 3"), "{found:?}");

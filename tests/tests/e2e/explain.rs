@@ -16,7 +16,7 @@ fn explain(text: &str, arguments: &[&str]) -> Ended {
 }
 
 /// Its answers in JSON.
-pub fn answers(text: &str, arguments: &[&str]) -> Vec<Value> {
+pub(crate) fn answers(text: &str, arguments: &[&str]) -> Vec<Value> {
     let ended = explain(text, &[&["--json"], arguments].concat());
     assert_eq!(ended.code, Ok(0), "{ended:?}");
     assert_eq!(ended.stderr, "");

@@ -8,7 +8,7 @@ use ringbolt_tests::{BOUND, fresh_address};
 
 /// Servers that answer every request with their index.
 #[derive(Debug)]
-pub struct Answering {
+pub(crate) struct Answering {
     addresses: Vec<SocketAddr>,
     over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -16,7 +16,7 @@ pub struct Answering {
 
 impl Answering {
     /// So many.
-    pub fn start(count: usize) -> Self {
+    pub(crate) fn start(count: usize) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let listen = |_| TcpListener::bind((fresh_address(), 0)).expect("a port");
         let listeners: Vec<TcpListener> = (0..count).map(listen).collect();
@@ -39,7 +39,7 @@ impl Answering {
     }
 
     /// Where they are.
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 }

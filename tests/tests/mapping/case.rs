@@ -9,7 +9,7 @@ use crate::answering::Answering;
 use crate::random::Random;
 
 /// The most servers of a pool; the least are 2.
-pub const SERVERS_MAX: usize = 16;
+pub(crate) const SERVERS_MAX: usize = 16;
 
 /// Ways to write HAProxy's mappings, with our name of each.
 const OF_HAPROXY: [(&str, &str); 6] = [
@@ -31,35 +31,35 @@ const OF_NGINX: [(&str, &str); 4] = [
 
 /// A pool.
 #[derive(Debug)]
-pub struct Case {
+pub(crate) struct Case {
     /// Our name of its mapping.
-    pub balance: &'static str,
+    pub(crate) balance: &'static str,
     /// The line that says the same to the program.
-    pub line: &'static str,
+    pub(crate) line: &'static str,
     /// At least one takes sessions.
-    pub servers: Vec<Server>,
+    pub(crate) servers: Vec<Server>,
     /// The index of the first one among all that answer.
-    pub first: usize,
+    pub(crate) first: usize,
 }
 
 /// A server of it.
 #[derive(Clone, Debug)]
-pub struct Server {
+pub(crate) struct Server {
     /// Where it is.
-    pub addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
     /// Its weight; 0 only in HAProxy.
-    pub weight: usize,
+    pub(crate) weight: usize,
     /// An id of its own.
-    pub id: Option<usize>,
+    pub(crate) id: Option<usize>,
     /// Whether it is a backup.
-    pub backup: bool,
+    pub(crate) backup: bool,
     /// Why it takes nobody.
-    pub down: Option<Down>,
+    pub(crate) down: Option<Down>,
 }
 
 /// Why a server takes nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Down {
+pub(crate) enum Down {
     /// The file says so.
     Written,
     /// HAProxy's runtime socket was told that it drains.
@@ -72,16 +72,16 @@ pub enum Down {
 
 /// What `explain` says of a client.
 #[derive(Debug)]
-pub struct Explained {
+pub(crate) struct Explained {
     /// The index of its server.
-    pub server: Option<usize>,
+    pub(crate) server: Option<usize>,
     /// Its slot.
-    pub slot: Option<u64>,
+    pub(crate) slot: Option<u64>,
 }
 
 impl Case {
     /// A pool of HAProxy's; ways to write it follow each other.
-    pub fn of_haproxy(number: usize, random: &mut Random, servers: &Answering) -> Self {
+    pub(crate) fn of_haproxy(number: usize, random: &mut Random, servers: &Answering) -> Self {
         let (balance, line) = OF_HAPROXY[number % OF_HAPROXY.len()];
         let (first, mut servers) = members(random, servers, 256);
         if random.one_in(2) {
@@ -112,7 +112,7 @@ impl Case {
     }
 
     /// A pool of nginx's.
-    pub fn of_nginx(number: usize, random: &mut Random, servers: &Answering) -> Self {
+    pub(crate) fn of_nginx(number: usize, random: &mut Random, servers: &Answering) -> Self {
         let (balance, line) = OF_NGINX[number % OF_NGINX.len()];
         let (first, mut servers) = members(random, servers, 60);
         for server in &mut servers {
@@ -122,7 +122,7 @@ impl Case {
     }
 
     /// Whether it is one of nginx's.
-    pub fn is_nginx(&self) -> bool {
+    pub(crate) fn is_nginx(&self) -> bool {
         self.balance.starts_with("nginx-")
     }
 
@@ -131,7 +131,7 @@ impl Case {
     /// # Panics
     ///
     /// When it fails.
-    pub fn explain(&self, balance: &str, clients: &[IpAddr]) -> Vec<Explained> {
+    pub(crate) fn explain(&self, balance: &str, clients: &[IpAddr]) -> Vec<Explained> {
         let folder = Folder::new();
         let file = folder.write("ringbolt.toml", &self.toml(balance));
         let clients: Vec<String> = clients.iter().map(IpAddr::to_string).collect();
@@ -151,13 +151,13 @@ impl Case {
     }
 
     /// Servers that take nobody although they have a weight.
-    pub fn down(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(crate) fn down(&self) -> impl Iterator<Item = usize> + '_ {
         let all = self.servers.iter().enumerate();
         all.filter(|(_, server)| server.is_down()).map(|(index, _)| index)
     }
 
     /// Our configuration of it, under a mapping.
-    pub fn toml(&self, balance: &str) -> String {
+    pub(crate) fn toml(&self, balance: &str) -> String {
         let mut text = String::from("[listener.web]\nbind = \"127.0.0.1:0\"\npool = \"echo\"\n");
         let _ = writeln!(text, "[pool.echo]\nbalance = \"{balance}\""); // a String takes everything
         for (index, server) in self.servers.iter().enumerate() {
@@ -177,7 +177,7 @@ impl Case {
 
 impl Server {
     /// Whether it takes nobody although it has a weight.
-    pub fn is_down(&self) -> bool {
+    pub(crate) fn is_down(&self) -> bool {
         matches!(self.down, Some(Down::Written | Down::Drain | Down::Maint))
     }
 }

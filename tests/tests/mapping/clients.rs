@@ -31,7 +31,7 @@ const ODD: [&str; 20] = [
 ];
 
 /// So many addresses: some that are odd, then of IPv4, of IPv6, and of IPv4 in the form of IPv6.
-pub fn clients(count: usize, random: &mut Random) -> Vec<IpAddr> {
+pub(crate) fn clients(count: usize, random: &mut Random) -> Vec<IpAddr> {
     let odd = ODD.iter().map(|text| text.parse().expect("an address"));
     let any = std::iter::repeat_with(|| {
         let v4 = Ipv4Addr::from_bits(random.any() as u32);
@@ -49,7 +49,7 @@ pub fn clients(count: usize, random: &mut Random) -> Vec<IpAddr> {
 
 /// Asks through a program's UNIX socket, as a client whose address a PROXY header names, and gives the
 /// answer.
-pub fn meet(socket: &str, client: IpAddr) -> String {
+pub(crate) fn meet(socket: &str, client: IpAddr) -> String {
     let destination: SocketAddr = if client.is_ipv4() {
         ([192, 0, 2, 250], 80).into()
     } else {

@@ -9,7 +9,7 @@ use crate::index_through;
 
 /// A running HAProxy.
 #[derive(Debug)]
-pub struct Haproxy {
+pub(crate) struct Haproxy {
     program: Program,
     /// Of each pool, the index of its first server among all that answer.
     first: Vec<usize>,
@@ -17,7 +17,7 @@ pub struct Haproxy {
 
 impl Haproxy {
     /// Starts one with these pools, and brings their servers into their states.
-    pub fn start(cases: &[Case]) -> Self {
+    pub(crate) fn start(cases: &[Case]) -> Self {
         let program = Program::start(|address, folder| {
             let sections: String = cases.iter().enumerate().map(|it| section(it, folder)).collect();
             let admin = folder.file("admin.sock");
@@ -52,13 +52,13 @@ impl Haproxy {
     }
 
     /// The index, in its pool, of the server that a client meets.
-    pub fn meet(&self, number: usize, client: IpAddr) -> usize {
+    pub(crate) fn meet(&self, number: usize, client: IpAddr) -> usize {
         index_through(&socket(number, self.program.folder()), client) - self.first[number]
     }
 
     /// Our names of what this version may do under one. From 3.0 on, until it was repaired within 3.0 to
     /// 3.2, the consistent one was another.
-    pub fn names_of(&self, balance: &'static str) -> Vec<&'static str> {
+    pub(crate) fn names_of(&self, balance: &'static str) -> Vec<&'static str> {
         let of30 = ["3.0", "3.1", "3.2"].iter().any(|it| self.version().starts_with(it));
         if of30 && balance == "haproxy-source-consistent" {
             vec![balance, "haproxy-source-consistent-3.0"]
@@ -68,7 +68,7 @@ impl Haproxy {
     }
 
     /// Its version.
-    pub fn version(&self) -> String {
+    pub(crate) fn version(&self) -> String {
         let info = self.tell("show info");
         let version = info.lines().find_map(|line| line.strip_prefix("Version: "));
         version.expect("a version").to_owned()

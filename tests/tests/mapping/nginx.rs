@@ -13,7 +13,7 @@ const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
 /// A running nginx.
 #[derive(Debug)]
-pub struct Nginx {
+pub(crate) struct Nginx {
     program: Program,
     /// Of each pool, the index of its first server among all that answer.
     first: Vec<usize>,
@@ -21,20 +21,20 @@ pub struct Nginx {
 
 impl Nginx {
     /// Starts one with these pools.
-    pub fn start(cases: &[Case]) -> Self {
+    pub(crate) fn start(cases: &[Case]) -> Self {
         let program = Program::start(|address, folder| command(cases, address, folder));
         Self { program, first: cases.iter().map(|case| case.first).collect() }
     }
 
     /// The index, in its pool, of the server that a client meets.
-    pub fn meet(&self, number: usize, client: IpAddr) -> usize {
+    pub(crate) fn meet(&self, number: usize, client: IpAddr) -> usize {
         let socket = socket(number, self.program.folder());
         index_through(&socket, client) - self.first[number]
     }
 }
 
 /// Its version.
-pub fn version() -> String {
+pub(crate) fn version() -> String {
     let output = Command::new(nginx()).arg("-v").output().expect("nginx runs");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     text.rsplit('/').next().unwrap_or("").trim().to_owned()

@@ -6,7 +6,7 @@ use crate::case::Case;
 /// The points of a ring of nginx's, to see where two servers have one. There it depends on the C library's
 /// sort whom a client meets. (HAProxy's servers share none: its hash gives no two numbers one place.)
 #[derive(Debug)]
-pub struct SharedPoints {
+pub(crate) struct SharedPoints {
     /// Servers by place; empty for mappings without such a ring.
     points: BTreeMap<u32, Vec<usize>>,
     down: Vec<usize>,
@@ -15,7 +15,7 @@ pub struct SharedPoints {
 
 impl SharedPoints {
     /// Those of a pool.
-    pub fn of(case: &Case) -> Self {
+    pub(crate) fn of(case: &Case) -> Self {
         let mut points: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         let ring = case.is_nginx() && case.balance.contains("consistent");
         for (index, server) in case.servers.iter().enumerate().filter(|_| ring) {
@@ -30,7 +30,7 @@ impl SharedPoints {
     }
 
     /// Whether one of them decides whom a client meets.
-    pub fn decide(&self, client: IpAddr) -> bool {
+    pub(crate) fn decide(&self, client: IpAddr) -> bool {
         let key = match client {
             IpAddr::V4(v4) if self.binary => v4.octets().to_vec(),
             IpAddr::V6(v6) if self.binary => v6.octets().to_vec(),
