@@ -115,10 +115,20 @@ impl Case {
     pub(crate) fn of_nginx(number: usize, random: &mut Random, servers: &Answering) -> Self {
         let (balance, line) = OF_NGINX[number % OF_NGINX.len()];
         let (first, mut servers) = members(random, servers, 60);
+        // Of most servers now and then, so that keys run out of tries.
+        let most = random.one_in(6);
         for server in &mut servers {
-            server.down = random.one_in(5).then_some(Down::Written);
+            let down = if most { !random.one_in(8) } else { random.one_in(5) };
+            server.down = down.then_some(Down::Written);
         }
         Self { balance, line, servers: with_somebody(servers), first }
+    }
+
+    /// HAProxy's default, of all these servers.
+    pub(crate) fn plain(servers: &Answering) -> Self {
+        let (balance, line) = OF_HAPROXY[0];
+        let servers = servers.addresses().iter().map(|addr| Server::plain(*addr, 1)).collect();
+        Self { balance, line, servers, first: 0 }
     }
 
     /// Whether it is one of nginx's.
@@ -176,6 +186,11 @@ impl Case {
 }
 
 impl Server {
+    /// One that is up.
+    fn plain(addr: SocketAddr, weight: usize) -> Self {
+        Self { addr, weight, id: None, backup: false, down: None }
+    }
+
     /// Whether it takes nobody although it has a weight.
     pub(crate) fn is_down(&self) -> bool {
         matches!(self.down, Some(Down::Written | Down::Drain | Down::Maint))
@@ -195,13 +210,10 @@ fn members(random: &mut Random, servers: &Answering, weight_max: usize) -> (usiz
     // From anywhere among the addresses, so that indices are not all the same.
     let first = random.below(servers.addresses().len() - count + 1);
     let addresses = servers.addresses()[first..][..count].iter();
-    let member = |addr: &SocketAddr| Server {
-        addr: *addr,
-        weight: if most < least { least } else { random.between(least, most) },
-        id: None,
-        backup: false,
-        down: None,
+    let weight = |random: &mut Random| {
+        if most < least { least } else { random.between(least, most) }
     };
+    let member = |addr: &SocketAddr| Server::plain(*addr, weight(random));
     (first, addresses.map(member).collect())
 }
 

@@ -106,8 +106,8 @@ fn nginx_agrees() {
 fn another_mapping_is_found_out() {
     need!(Binary, Haproxy);
     let mut random = Random::new(1);
-    let servers = Answering::start(case::SERVERS_MAX);
-    let case = Case::of_haproxy(0, &mut random, &servers);
+    let servers = Answering::start(5);
+    let case = Case::plain(&servers);
     let program = haproxy::Haproxy::start(std::slice::from_ref(&case));
     let clients = clients(40, &mut random);
     let met: Vec<usize> = clients.iter().map(|client| program.meet(0, *client)).collect();
