@@ -1,9 +1,11 @@
 //! A real HAProxy with one frontend and one backend, to be asked what it calls things.
 
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
+use crate::program::named;
 use crate::ringbolt::Owned;
 use crate::watched::row;
 use crate::{Folder, Row, ask, until};
@@ -66,8 +68,8 @@ impl Haproxy {
     }
 }
 
-/// HAProxy, which Debian keeps out of a user's search path.
+/// HAProxy: the one that HAPROXY names, or Debian's, which is kept out of a user's search path.
 pub fn haproxy() -> &'static Path {
-    let debian = Path::new("/usr/sbin/haproxy");
-    if debian.is_file() { debian } else { Path::new("haproxy") }
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| named("HAPROXY", "/usr/sbin/haproxy"));
+    &PROGRAM
 }

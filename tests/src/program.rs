@@ -3,8 +3,9 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use crate::ringbolt::Owned;
 use crate::{ClosedPort, Folder, haproxy, sockets, until};
@@ -66,10 +67,18 @@ impl Drop for Program {
 
 const SAID: &str = "said";
 
-/// nginx, which Debian keeps out of a user's search path.
+/// nginx: the one that NGINX names, or Debian's, which is kept out of a user's search path.
 pub fn nginx() -> &'static Path {
-    let debian = Path::new("/usr/sbin/nginx");
-    if debian.is_file() { debian } else { Path::new("nginx") }
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| named("NGINX", "/usr/sbin/nginx"));
+    &PROGRAM
+}
+
+/// The program that an environment variable names, or Debian's, or what the search path has.
+pub(crate) fn named(variable: &str, debian: &str) -> PathBuf {
+    let debian = Path::new(debian);
+    let name = debian.file_name().unwrap_or_default();
+    let usual = || if debian.is_file() { debian.into() } else { PathBuf::from(name) };
+    std::env::var_os(variable).filter(|named| !named.is_empty()).map_or_else(usual, PathBuf::from)
 }
 
 /// HAProxy with these sections after its defaults.

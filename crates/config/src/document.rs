@@ -6,7 +6,7 @@ use toml::de::{DeTable, Error};
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::reader::Table;
 use crate::value::quoted;
-use crate::{Machine, across, global, listener, pool, unbuilt};
+use crate::{Machine, across, advice, global, listener, pool, unbuilt};
 
 /// Reads and checks a text. What it returns holds only when nothing was pushed to `found.errors`;
 /// `None` when the text is not TOML.
@@ -27,6 +27,8 @@ pub(crate) fn read(text: &str, machine: &Machine, found: &mut Findings) -> Optio
     across::count(&listeners, &pools, found);
     across::compare_binds(&listeners, &global, &spans, found);
     across::fit(&global, &spans, &listeners, machine, found);
+    pools.iter().for_each(|placed| advice::refuse_a_large_ring(placed, found));
+    advice::warn(&listeners, &pools, found);
     Some(Spec {
         global,
         listeners: listeners.into_iter().map(|placed| placed.listener).collect(),

@@ -7,6 +7,7 @@
 
 mod across;
 mod address;
+mod advice;
 mod diagnostic;
 mod document;
 mod family;

@@ -11,6 +11,7 @@ use ringbolt_core::spec::{Balance, KeyPrefix, Pool, SendProxy, Splice};
 use toml::Spanned;
 use toml::de::DeValue;
 
+use crate::advice;
 use crate::diagnostic::{Diagnostic, Findings};
 use crate::family::Family;
 use crate::global::{self, Timeouts};
@@ -31,14 +32,15 @@ const ATTEMPTS: u8 = 3;
 /// Idle time before the first keepalive, unless the pool says otherwise.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// A whole IPv4 address; of IPv6 the part that a site has, because hosts change the rest.
-const KEY: KeyPrefix = KeyPrefix { v4: 32, v6: 64 };
-
 /// A pool and where it stands.
 #[derive(Debug)]
 pub(crate) struct PlacedPool {
     pub(crate) pool: Pool,
     pub(crate) name_span: Range<usize>,
+    /// Of its `balance`, or of its name where that is left out.
+    pub(crate) balance_span: Range<usize>,
+    /// Which of `pool.servers` have an id that is written.
+    pub(crate) ids_written: Vec<bool>,
     /// Of `pool.servers`, in the same order.
     pub(crate) server_spans: Vec<Range<usize>>,
 }
@@ -60,6 +62,7 @@ fn read(
     found: &mut Findings,
 ) -> PlacedPool {
     let balance = table.read("balance", found, choice(&Balance::NAMES));
+    let balance_span = balance.as_ref().map_or_else(|| name.span(), Spanned::span);
     let balance = balance.map_or(Balance::Source, Spanned::into_inner);
     let key = read_key(&mut table, balance, found);
     let attempts = table.read("attempts", found, integer(1..=u64::from(ATTEMPTS_MAX)));
@@ -84,8 +87,9 @@ fn read(
         health,
         servers: servers.iter().map(|placed| placed.server.clone()).collect(),
     };
+    let ids_written = servers.iter().map(|placed| placed.id_span.is_some()).collect();
     let server_spans = servers.into_iter().map(|placed| placed.span).collect();
-    PlacedPool { pool, name_span: name.span(), server_spans }
+    PlacedPool { pool, name_span: name.span(), balance_span, ids_written, server_spans }
 }
 
 /// A time that TCP can count: tcp(7) takes TCP_KEEPIDLE in seconds.
@@ -99,7 +103,8 @@ fn whole_seconds(value: &DeValue<'_>) -> Read<Duration> {
 }
 
 fn read_key(table: &mut Table<'_>, balance: Balance, found: &mut Findings) -> KeyPrefix {
-    let Some(mut key) = table.table("key", found) else { return KEY };
+    let usual = balance.key();
+    let Some(mut key) = table.table("key", found) else { return usual };
     let (path, span) = (key.path().to_owned(), key.span());
     match Family::of(balance) {
         Family::Own => {}
@@ -118,8 +123,8 @@ fn read_key(table: &mut Table<'_>, balance: Balance, found: &mut Findings) -> Ke
     let v6 = key.read("v6", found, integer(0..=128));
     key.finish(found);
     KeyPrefix {
-        v4: v4.map_or(KEY.v4, Spanned::into_inner),
-        v6: v6.map_or(KEY.v6, Spanned::into_inner),
+        v4: v4.map_or(usual.v4, Spanned::into_inner),
+        v6: v6.map_or(usual.v6, Spanned::into_inner),
     }
 }
 
@@ -210,15 +215,22 @@ fn place_of_id(placed: &PlacedServer) -> Range<usize> {
 /// Two servers at one address are valid, and share what one of them was meant to have.
 fn compare_places(path: &str, servers: &[PlacedServer], found: &mut Findings) {
     let mut first: HashMap<String, (&PlacedServer, &Range<usize>)> = HashMap::new();
+    let shares = shares(servers);
     for placed in servers {
         let Some(span) = &placed.addr_span else { continue };
-        let place = server::place_key(&placed.server.addr.place);
+        let place = placed.server.addr.place.identity();
         let Some((other, other_span)) = first.get(&place) else {
             first.insert(place, (placed, span));
             continue;
         };
         let (one, two) = (&other.server.name, &placed.server.name);
-        let message = format!("{path}: servers \"{one}\" and \"{two}\" have the same address");
+        // Of backups, or where every weight is 0, there is none.
+        let share = shares.get(&place).filter(|share| share.is_finite());
+        let share = advice::percent(share.copied().unwrap_or(0.0));
+        let message = format!(
+            "{path}: servers \"{one}\" and \"{two}\" have the same address, which so gets {share} of \
+             the clients"
+        );
         found.push(
             Diagnostic::warning(message)
                 .at(span.clone())
@@ -226,6 +238,19 @@ fn compare_places(path: &str, servers: &[PlacedServer], found: &mut Findings) {
                 .mend("to send one server more clients, give it a larger weight"),
         );
     }
+}
+
+/// The share of the weights that servers at one place have together, by that place.
+fn shares(servers: &[PlacedServer]) -> HashMap<String, f64> {
+    let mut shares: HashMap<String, f64> = HashMap::new();
+    let mut sum = 0.0;
+    for PlacedServer { server, .. } in servers.iter().filter(|placed| !placed.server.backup) {
+        let weight = f64::from(server.weight);
+        *shares.entry(server.addr.place.identity()).or_default() += weight;
+        sum += weight;
+    }
+    shares.values_mut().for_each(|share| *share /= sum);
+    shares
 }
 
 #[cfg(test)]

@@ -139,16 +139,6 @@ fn refuse_other_families(
     }
 }
 
-/// A text that two servers share exactly when they are the same place, as far as can be told
-/// without resolving names.
-pub(crate) fn place_key(place: &Place) -> String {
-    match place {
-        Place::Socket(addr) => addr.to_string(),
-        Place::Name { host, port } => format!("{}:{port}", host.to_ascii_lowercase()),
-        Place::Unix(path) => format!("unix:{path}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

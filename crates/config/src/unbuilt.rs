@@ -21,18 +21,14 @@ enum When {
     True,
     /// This string.
     Is(&'static str),
-    /// Strings that begin so, also within a list.
-    Begins(&'static str),
 }
 
-use When::{Begins, Is, True, Written};
+use When::{Is, True, Written};
 
 /// What `run` refuses, with what would happen if it did not; `*` is any name.
 const DANGEROUS: &[(&str, When, &str)] = &[
     ("global.user", Written, "the engine would keep the rights it was started with"),
     ("global.group", Written, "the engine would keep the rights it was started with"),
-    ("pool.*.balance", Begins("haproxy-"), "another mapping would move clients"),
-    ("pool.*.balance", Begins("nginx-"), "another mapping would move clients"),
 ];
 
 /// What is only a warning: without it there is less, and nothing worse.
@@ -108,21 +104,15 @@ fn walk<'d, 't>(
     }
 }
 
-/// The value, or the element of it, that is not built.
+/// The value, if it is one that is not built.
 fn matching<'d, 't>(
     value: &'d Spanned<DeValue<'t>>,
     when: When,
 ) -> Option<&'d Spanned<DeValue<'t>>> {
-    let (text, array) = (value.get_ref().as_str(), value.get_ref().as_array());
-    let begins = |value: &Spanned<DeValue<'_>>, with| {
-        value.get_ref().as_str().is_some_and(|text| text.starts_with(with))
-    };
     let whole = match when {
         Written => true,
         True => value.get_ref().as_bool() == Some(true),
-        Is(word) => text == Some(word),
-        Begins(with) if array.is_none() => begins(value, with),
-        Begins(with) => return array?.iter().find(|element| begins(element, with)),
+        Is(word) => value.get_ref().as_str() == Some(word),
     };
     whole.then_some(value)
 }
@@ -145,9 +135,7 @@ mod tests {
             "[global]\nuser = \"u\"\ngroup = \"g\"\n\
              log = \"tcplog\"\n\
              [listener.l]\nbind = [\"[::]:1\", \"fd@3\"]\nmptcp = true\n\
-             [pool.h]\nbalance = \"haproxy-source\"\n\
-             [[pool.h.server]]\naddr = \"unix:/a\"\nsource = [\"::1\"]\n\
-             [pool.n]\nbalance = \"nginx-hash\"\nserver = []\n",
+             [[pool.h.server]]\naddr = \"unix:/a\"\nsource = [\"::1\"]\n",
         );
         assert_eq!(refused.len(), DANGEROUS.len(), "{refused:?}");
         assert_eq!(warned.len(), WITHOUT_EFFECT.len(), "{warned:?}");

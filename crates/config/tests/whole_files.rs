@@ -281,16 +281,13 @@ fn json_has_the_fields_of_the_contract() {
 /// file with one of them, as `run` and as `check` see it.
 #[test]
 fn unbuilt_keys_are_for_run_to_refuse() {
-    let text = SAMPLE.replace("\"source\"", "\"nginx-ip-hash\"");
+    let text = SAMPLE.replace("workers = 2", "workers = 2\nuser = \"nobody\"");
     let checked = check(&text, &MACHINE);
     assert!(checked.spec.is_some() && checked.errors.is_empty());
     assert_eq!(checked.not_available.len(), 1);
     assert_eq!(checked.not_available[0].severity, Severity::Error);
     assert_eq!(checked.not_available[0].clone().into_warning().severity, Severity::Warning);
-    assert_eq!(
-        checked.not_available[0].message,
-        "pool.echo.balance = \"nginx-ip-hash\" is not available yet"
-    );
+    assert_eq!(checked.not_available[0].message, "global.user = \"nobody\" is not available yet");
 }
 
 /// Goal: a large file full of errors is answered in the time of a glance, not of a coffee. Method:

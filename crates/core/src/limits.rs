@@ -92,6 +92,10 @@ pub const BASE_DESCRIPTORS: u64 = 32;
 /// Descriptors of one worker beside its listening sockets: ring, wake-up, and two for each pipe.
 pub const DESCRIPTORS_PER_WORKER: u64 = 2 + 2 * PIPES_PER_WORKER as u64;
 
+/// Points on the ring of a pool, of a mapping that has one: what the most servers have at HAProxy's largest
+/// weight, 128 MiB.
+pub const RING_POINTS_MAX: u64 = 1 << 24;
+
 /// Bytes of a configuration file.
 pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 

@@ -9,6 +9,7 @@
 use core::cell::Cell;
 use core::fmt;
 use core::mem::size_of;
+use core::net::IpAddr;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
@@ -102,7 +103,8 @@ pub struct Session {
     /// before it is lent to another or its close is submitted. The read end is written last and taken
     /// out first, so a pipe that is named is named whole.
     pipes: [[AtomicI32; 2]; 2],
-    /// Where the client is, as IPv6; v4-mapped when it is IPv4.
+    /// Where the client is, as IPv6; v4-mapped when it is IPv4. [`Session::client`] tells those from clients
+    /// that came with a v4-mapped address.
     pub client_addr: Cell<[u8; 16]>,
     /// Its port.
     pub client_port: Cell<u16>,
@@ -185,6 +187,8 @@ impl Flags {
     pub const AT_SERVER: Self = Self(1 << 18);
     /// It is counted among its key's sessions.
     pub const KEYED: Self = Self(1 << 19);
+    /// The client's address came as v4-mapped IPv6, which the mappings of other products tell from IPv4.
+    pub const MAPPED: Self = Self(1 << 20);
 
     fn of(self, direction: DirectionId) -> u32 {
         self.0 << direction as u32
@@ -200,6 +204,12 @@ impl Session {
     /// The phase; `None` when the number is no phase, which only a survivor can see.
     pub fn phase(&self) -> Option<Phase> {
         Phase::from_number(self.phase.load(Ordering::Acquire))
+    }
+
+    /// The client's address as it came.
+    pub fn client(&self) -> IpAddr {
+        let addr = IpAddr::from(self.client_addr.get());
+        if self.has(Flags::MAPPED) { addr } else { addr.to_canonical() }
     }
 
     /// Enters a phase.

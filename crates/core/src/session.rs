@@ -176,8 +176,6 @@ pub(crate) struct Slot {
     pub(crate) proving: bool,
     /// What both peers had not acknowledged at the last look for silence; `None`: not looked yet.
     pub(crate) queued_bytes: Option<u32>,
-    /// The place of the server that was tried first.
-    pub(crate) first_server: u16,
     /// Of the server's sources: the one that began this attempt, and how many were tried in it.
     pub(crate) first_source: u8,
     pub(crate) sources_tried: u8,
@@ -208,7 +206,6 @@ impl Slot {
         flush_looks: 0,
         proving: false,
         queued_bytes: None,
-        first_server: 0,
         first_source: 0,
         sources_tried: 0,
         connect_result: 0,

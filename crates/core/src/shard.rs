@@ -21,6 +21,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 use core::mem::replace;
 use core::time::Duration;
 
@@ -29,7 +30,9 @@ use crate::direction::Direction;
 use crate::header::Header;
 use crate::health::ServerHealth;
 use crate::kernel::{Errno, Fd, Kernel, Readiness};
+use crate::limits::ATTEMPTS_MAX;
 use crate::listener::Door;
+use crate::mapping::Tables;
 use crate::pipes::Pipes;
 use crate::record::Session;
 use crate::region::{Counted, Gauges, Part};
@@ -87,6 +90,11 @@ pub struct Shard<'r> {
     queue: Queue,
     /// Sessions that have more to do without being told.
     run_list: VecDeque<u32>,
+    /// The places of the servers that each slot's session has tried in vain, as many as it has made
+    /// attempts. All zero at first, so it takes memory only for slots where that has happened.
+    tried: Vec<[u16; ATTEMPTS_MAX as usize]>,
+    /// What mappings keep from one question to the next, by pool.
+    tables: Vec<RefCell<Tables>>,
     /// Sessions begun, by pool; gives round robin its turn.
     tickets: Vec<u32>,
     /// Attempts begun, by server; gives each of its sources its turn.
@@ -120,6 +128,8 @@ impl<'r> Shard<'r> {
             pipes: Pipes::new(),
             queue: Queue::new(capacity),
             run_list: VecDeque::with_capacity(capacity as usize),
+            tried: vec![[0; ATTEMPTS_MAX as usize]; capacity as usize],
+            tables: vec![RefCell::default(); snapshot.pools.len()],
             tickets: vec![0; snapshot.pools.len()],
             source_turns: vec![0; places_of_servers(&snapshot)],
             served: 0,
@@ -219,6 +229,7 @@ impl<'r> Shard<'r> {
         let counted = &self.place.counted;
         fresh.servers.iter().for_each(|place| counted.servers[usize::from(*place)].clear());
         fresh.listeners.iter().for_each(|place| counted.listeners[usize::from(*place)].clear());
+        self.tables.resize(snapshot.pools.len(), RefCell::default());
         self.tickets.resize(snapshot.pools.len(), 0);
         self.source_turns.resize(places_of_servers(&snapshot), 0);
         let before = replace(&mut self.snapshot, snapshot);

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use crate::fingerprint;
 use crate::kernel::Remote;
 use crate::mapping::Mapping;
 use crate::mapping::rendezvous::name_hash;
@@ -61,6 +62,8 @@ pub struct Pool {
     pub in_use: bool,
     /// How a server is chosen.
     pub mapping: Mapping,
+    /// The same on every machine that gives every client the same server.
+    pub fingerprint: u64,
     /// Which part of the address is the key.
     pub key: KeyPrefix,
     /// Servers tried for one session.
@@ -111,9 +114,9 @@ pub struct Source {
     pub gauge: u16,
 }
 
-/// A spec that asks for something that is not built yet, at this path.
+/// A server, by this path, that has no address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotAvailable(pub String);
+pub struct NoAddress(pub String);
 
 impl Snapshot {
     /// Makes the snapshot of a spec, each thing at its place in `roster`. What is gone from the spec
@@ -122,14 +125,14 @@ impl Snapshot {
     /// that there is none.
     ///
     /// # Errors
-    /// When the spec asks for something that is not built yet.
+    /// When a server has no address.
     pub fn new(
         spec: &Spec,
         roster: &Roster,
         previous: Option<&Self>,
         max_sessions: u64,
         mut resolve: impl FnMut(usize, usize) -> Option<Remote>,
-    ) -> Result<Self, NotAvailable> {
+    ) -> Result<Self, NoAddress> {
         let mut pools = Vec::new();
         for (place, holder) in roster.pools.holders().enumerate() {
             let name = holder.map_or("", |(name, _)| name);
@@ -140,7 +143,7 @@ impl Snapshot {
                 Some(index) => {
                     let pool = &spec.pools[index];
                     let servers = servers_of(pool, roster, |server| resolve(index, server))?;
-                    Pool::of(pool, servers, spec.global.seed)?
+                    Pool::of(pool, servers, spec.global.seed)
                 }
                 None => {
                     Pool { in_use: false, ..before().cloned().unwrap_or_else(|| Pool::gone(name)) }
@@ -178,7 +181,7 @@ fn servers_of(
     pool: &spec::Pool,
     roster: &Roster,
     mut resolve: impl FnMut(usize) -> Option<Remote>,
-) -> Result<Vec<Server>, NotAvailable> {
+) -> Result<Vec<Server>, NoAddress> {
     let server = |(index, server): (usize, &spec::Server)| {
         let name = server_name(&pool.name, &server.name);
         let gauge = roster.servers.of(&name).expect("every server of the spec has a place");
@@ -188,7 +191,7 @@ fn servers_of(
             Source { addr: *addr, gauge }
         };
         let sources = server.source.iter().map(source).collect();
-        let addr = resolve(index).ok_or(NotAvailable(name))?;
+        let addr = resolve(index).ok_or(NoAddress(name))?;
         Ok(Server::of(server, addr, sources, gauge))
     };
     pool.servers.iter().enumerate().map(server).collect()
@@ -230,27 +233,12 @@ impl Listener {
 }
 
 impl Pool {
-    fn of(pool: &spec::Pool, servers: Vec<Server>, seed: u64) -> Result<Self, NotAvailable> {
-        let mapping = match pool.balance {
-            Balance::Source => Mapping::Rendezvous1 { seed },
-            Balance::RoundRobin => Mapping::RoundRobin,
-            Balance::LeastSessions => Mapping::LeastSessions,
-            Balance::HaproxySource
-            | Balance::HaproxySourceAvalanche
-            | Balance::HaproxySourceConsistent
-            | Balance::HaproxySourceConsistentRaw
-            | Balance::HaproxySourceConsistent30
-            | Balance::NginxIpHash
-            | Balance::NginxHash
-            | Balance::NginxHashConsistent
-            | Balance::NginxHashBinaryConsistent => {
-                return Err(NotAvailable(pool.balance.name().into()));
-            }
-        };
-        Ok(Self {
+    fn of(pool: &spec::Pool, servers: Vec<Server>, seed: u64) -> Self {
+        Self {
             name: pool.name.clone(),
             in_use: true,
-            mapping,
+            mapping: Mapping::of(pool, seed),
+            fingerprint: fingerprint::of(pool, seed),
             key: pool.key,
             attempts: pool.attempts,
             connect_timeout: pool.connect_timeout,
@@ -260,7 +248,13 @@ impl Pool {
             fail_open: pool.fail_open,
             health: pool.health.clone(),
             servers,
-        })
+        }
+    }
+
+    /// A pool by itself, as far as choosing goes: its servers have nowhere to connect to and no places.
+    pub fn alone(pool: &spec::Pool, seed: u64) -> Self {
+        let server = |server| Server::of(server, Remote::Unix(String::new()), Vec::new(), 0);
+        Self::of(pool, pool.servers.iter().map(server).collect(), seed)
     }
 
     /// One that nobody knows more of than its name.
@@ -269,7 +263,8 @@ impl Pool {
             name: name.into(),
             in_use: false,
             mapping: Mapping::RoundRobin,
-            key: KeyPrefix { v4: 32, v6: 64 },
+            fingerprint: 0,
+            key: Balance::RoundRobin.key(),
             attempts: 1,
             connect_timeout: FIN_TIMEOUT,
             send_proxy: SendProxy::Off,

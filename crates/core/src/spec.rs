@@ -4,7 +4,8 @@
 //! are not resolved and defaults that depend on the machine are still open. What workers see is the
 //! `snapshot`, which is made from this.
 
-use alloc::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::ops::RangeInclusive;
@@ -199,6 +200,24 @@ impl Balance {
     pub fn name(self) -> &'static str {
         Self::NAMES.iter().find(|(balance, _)| *balance == self).map_or("", |(_, name)| name)
     }
+
+    /// Which part of an address is the key unless the pool says otherwise, which only pools of our own
+    /// mapping may: a whole IPv4 address, and of IPv6 the part that a site has, because hosts change the
+    /// rest. Other products take the whole of both; nginx's `ip_hash` takes 24 bits of IPv4.
+    pub fn key(self) -> KeyPrefix {
+        match self {
+            Self::Source | Self::RoundRobin | Self::LeastSessions => KeyPrefix { v4: 32, v6: 64 },
+            Self::NginxIpHash => KeyPrefix { v4: 24, v6: 128 },
+            Self::HaproxySource
+            | Self::HaproxySourceAvalanche
+            | Self::HaproxySourceConsistent
+            | Self::HaproxySourceConsistentRaw
+            | Self::HaproxySourceConsistent30
+            | Self::NginxHash
+            | Self::NginxHashConsistent
+            | Self::NginxHashBinaryConsistent => KeyPrefix { v4: 32, v6: 128 },
+        }
+    }
 }
 
 /// PROXY header towards a server.
@@ -328,6 +347,18 @@ pub enum Place {
     },
     /// A UNIX stream socket.
     Unix(String),
+}
+
+impl Place {
+    /// A text that two servers share exactly when they are at the same place, as far as can be told
+    /// without resolving names.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Socket(addr) => addr.to_string(),
+            Self::Name { host, port } => format!("{}:{port}", host.to_ascii_lowercase()),
+            Self::Unix(path) => format!("unix:{path}"),
+        }
+    }
 }
 
 #[cfg(test)]

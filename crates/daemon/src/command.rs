@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum, value_parser};
+
+/// Clients in the largest sample.
+const SAMPLE_MAX: u64 = 10_000_000_000;
 
 /// A Layer-4 TCP balancer for connections that stay: the same client meets the same server.
 #[derive(Debug, Parser)]
@@ -47,15 +50,41 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         rest: Vec<String>,
     },
-    /// Say where a client goes and why (not available yet)
+    /// Say where a client goes and why
     Explain {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-        rest: Vec<String>,
+        /// A ringbolt.toml
+        file: PathBuf,
+        /// Addresses of clients
+        #[arg(required = true, value_name = "ADDRESS")]
+        addresses: Vec<String>,
+        /// Of this pool only
+        #[arg(long)]
+        pool: Option<String>,
+        /// As if this server were down; may be given several times
+        #[arg(long, value_name = "POOL/SERVER")]
+        down: Vec<String>,
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
     },
-    /// Say which clients a change of the configuration would move (not available yet)
+    /// Say which clients a change of the configuration would move
     Plan {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-        rest: Vec<String>,
+        /// A ringbolt.toml: what is in force now
+        old: PathBuf,
+        /// A ringbolt.toml: what is to be
+        new: PathBuf,
+        /// Of the clients in this file, an address a line
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["sample", "family"])]
+        clients: Option<PathBuf>,
+        /// Of so many clients in a sample of all addresses
+        #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = value_parser!(u64).range(1..=SAMPLE_MAX))]
+        sample: u64,
+        /// Whether the sample is of IPv4 or IPv6
+        #[arg(long, value_enum, default_value_t = Family::V4)]
+        family: Family,
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Give a running balancer one command; `help` lists them
     Ctl {
@@ -81,6 +110,15 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         rest: Vec<String>,
     },
+}
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Family {
+    /// All of IPv4
+    V4,
+    /// The global unicast addresses of IPv6
+    V6,
 }
 
 impl Command {

@@ -27,7 +27,7 @@ impl Configuration {
     /// Reads and checks a file.
     pub(crate) fn read(path: &Path) -> Self {
         let name = path.display().to_string();
-        match read_text(path) {
+        match text_of(path, CONFIG_BYTES_MAX, "a ringbolt.toml") {
             Ok(text) => {
                 let checked = check_text(&text);
                 Self { name, text, checked }
@@ -67,12 +67,14 @@ fn check_text(text: &str) -> Checked {
     }
 }
 
-fn read_text(path: &Path) -> Result<String, Diagnostic> {
+/// The text of a file, of which one byte more than `bytes_max` is read at the most; or why there is none.
+/// `wanted` says what file it should be.
+pub(crate) fn text_of(path: &Path, bytes_max: u64, wanted: &str) -> Result<String, Diagnostic> {
     let unreadable = |error: io::Error| {
         let mend = if error.kind() == io::ErrorKind::PermissionDenied {
-            "make it readable for this user"
+            "make it readable for this user".to_owned()
         } else {
-            "give the path of a ringbolt.toml"
+            format!("give the path of {wanted}")
         };
         Diagnostic::error(format!("the file cannot be read: {error}")).mend(mend)
     };
@@ -84,11 +86,11 @@ fn read_text(path: &Path) -> Result<String, Diagnostic> {
     if !kind.is_file() && !kind.is_fifo() {
         let kind = if kind.is_dir() { "a directory" } else { "a device" };
         return Err(Diagnostic::error(format!("the file cannot be read: it is {kind}"))
-            .mend("give the path of a ringbolt.toml"));
+            .mend(format!("give the path of {wanted}")));
     }
     let mut bytes = Vec::new();
     // One byte more than allowed is enough for the check to say so.
-    Bounded(file).take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    Bounded(file).take(bytes_max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     String::from_utf8(bytes).map_err(|error| {
         let place = error.utf8_error().valid_up_to();
         Diagnostic::error(format!("the file is not UTF-8: byte {place} begins no character"))

@@ -5,8 +5,10 @@ mod check;
 mod command;
 mod control;
 mod ctl;
+mod explain;
 mod file;
 mod log;
+mod plan;
 mod run;
 mod try_it;
 
@@ -21,10 +23,18 @@ fn main() -> ExitCode {
         Command::Try { port, once, torture } => try_it::try_it(port, once, torture),
         Command::Run { file, end_with_parent } => run::run(&file, end_with_parent),
         Command::Check { file, json } => check::check(&file, json),
+        Command::Explain { file, addresses, pool, down, json } => {
+            explain::explain(&file, &addresses, &explain::Wish { pool, down, json })
+        }
+        Command::Plan { old, new, clients, sample, family, json } => {
+            let wish = match clients {
+                Some(file) => plan::Wish::Listed(file),
+                None => plan::Wish::Sample { family, count: sample },
+            };
+            plan::plan(&old, &new, &wish, json)
+        }
         Command::Ctl { socket, command } => ctl::ctl(&socket, &command.join(" ")),
         unbuilt @ (Command::Convert { .. }
-        | Command::Explain { .. }
-        | Command::Plan { .. }
         | Command::Top { .. }
         | Command::Completions { .. }
         | Command::Man { .. }) => {

@@ -63,7 +63,7 @@ impl Accepted {
     /// What workers go by.
     ///
     /// # Errors
-    /// When the spec asks for something that is not built yet.
+    /// When a server has no address.
     pub(crate) fn snapshot(
         &self,
         spec: &Spec,
@@ -80,7 +80,7 @@ impl Accepted {
             }
         };
         Snapshot::new(spec, &self.roster, previous, max_sessions, address)
-            .map_err(|missing| StartError::NotAvailable(missing.0))
+            .map_err(|missing| StartError::NoAddress(missing.0))
     }
 
     /// What a worker listens on.

@@ -81,8 +81,8 @@ pub enum StartError {
     },
     /// The text that was accepted is not accepted any more.
     Configuration(String),
-    /// The configuration wants what is not built yet.
-    NotAvailable(String),
+    /// This server has no address.
+    NoAddress(String),
     /// io_uring cannot be used.
     NoRing(io::Error),
     /// More sessions are asked for than descriptors allow.
@@ -189,7 +189,7 @@ impl fmt::Display for StartError {
                  source {source}; write an address of the same family, or take the source out"
             ),
             Self::Configuration(reason) => write!(out, "the configuration: {reason}"),
-            Self::NotAvailable(what) => write!(out, "{what} is not available yet"),
+            Self::NoAddress(server) => write!(out, "server {server} has no address"),
             Self::NoRing(error) => write!(out, "{}", ring_error(error)),
             Self::TooManySessions { wanted, possible, descriptors } => write!(
                 out,

@@ -62,6 +62,7 @@ pub fn snapshot(max_sessions: u64) -> Snapshot {
             name: "echo".into(),
             in_use: true,
             mapping: Mapping::Rendezvous1 { seed: 0 },
+            fingerprint: 0,
             key: KeyPrefix { v4: 32, v6: 64 },
             attempts: 2,
             connect_timeout: Duration::from_secs(1),

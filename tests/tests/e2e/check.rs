@@ -103,12 +103,9 @@ fn second_server(name: &str) -> String {
 fn dangerous_keys_are_refused_by_name() {
     need!(Binary);
     let good = good();
-    let pool = |line: &str| good.replace("[pool.echo]", &format!("[pool.echo]\n{line}"));
     let cases = [
         ("user", good.replace("workers", "user = \"nobody\"\nworkers")),
         ("group", good.replace("workers", "group = \"nogroup\"\nworkers")),
-        ("haproxy-source", pool("balance = \"haproxy-source\"")),
-        ("nginx-hash", pool("balance = \"nginx-hash\"")),
     ];
     for (key, text) in cases {
         let checked = run("check", &text, &[]);
@@ -136,4 +133,39 @@ fn harmless_keys_are_warned_about() {
         assert!(warnings.contains(key), "{key}: {value:#}");
     }
     assert!(!warnings.contains("admin"), "{value:#}");
+}
+
+/// Goal: what a mapping does to clients is told in numbers, each with the mend, and a file is valid with
+/// it; `source` has nothing to be told. Method: one file under mappings of each kind.
+#[test]
+fn mappings_are_warned_about_in_numbers() {
+    need!(Binary);
+    let server = |last: u8| format!("10.0.0.{last}:8765").parse().expect("an address");
+    let config = Config::new().bind("[::]:0").servers((1..=5).map(server));
+    let of = |balance: &str| {
+        let text = config.clone().pool(&format!("balance = \"{balance}\"")).text();
+        let (ended, value) = json(&text);
+        assert_eq!(ended.code, Ok(0), "{ended:?}");
+        let warnings = value["warnings"].as_array().expect("a list").clone();
+        for warning in &warnings {
+            assert!(warning["line"].is_u64() && warning["help"].is_string(), "{warning}");
+        }
+        warnings
+            .iter()
+            .map(|it| it["message"].as_str().unwrap_or("").to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("source"), Vec::<String>::new());
+    let cases = [
+        ("haproxy-source", "moves 80.0 % of all clients under haproxy-source, against 20.0 %"),
+        ("haproxy-source", "meets another server in 80.0 % of cases"),
+        ("haproxy-source-consistent", "without ids, taking \"ws1\" out of the file moves"),
+        ("haproxy-source-consistent", "at these weights the ring gives \"ws"),
+        ("haproxy-source-consistent-raw", "256 of them, spread over 10.0.0.0/16, meet"),
+        ("nginx-ip-hash", "taking one of these 5 servers out of the file moves"),
+    ];
+    for (balance, expected) in cases {
+        let found = of(balance);
+        assert!(found.iter().any(|message| message.contains(expected)), "{balance}: {found:?}");
+    }
 }

@@ -25,6 +25,8 @@ mod documents;
 mod engine_death;
 /// What the machine runs out of: descriptors, ports.
 mod exhaustion;
+/// `ringbolt explain`.
+mod explain;
 /// IPv4 and IPv6, side by side, mapped, and of a link.
 mod families;
 /// The harness against itself, without the binary: a check that cannot fail is a defect.
@@ -41,6 +43,8 @@ mod iperf;
 mod lifecycle;
 /// Bounds, and that everything comes back.
 mod limits;
+/// The mappings of HAProxy and nginx in a running balancer.
+mod mappings;
 /// Counters: `/metrics` and `show stat` agree with what was sent.
 mod metrics;
 /// Names of servers that have other addresses later.
@@ -53,6 +57,8 @@ mod odd_files;
 mod path;
 /// Few pipes, lent for a turn, and never shared by two streams.
 mod pipes;
+/// `ringbolt plan`.
+mod plan;
 /// What probes say, and how answers are judged.
 mod probes;
 /// Supervisor, engine and workers, as the kernel sees them.

@@ -111,7 +111,7 @@ fn a_bad_file_changes_nothing() {
     let taken = Server::listen();
     let bad = [
         (format!("{}\nbalance =\n", good.text()), "ringbolt.toml:"),
-        (good.text().replace("[pool.a]", "[pool.a]\nbalance = \"nginx-hash\""), "nginx-hash"),
+        (good.text().replace("admin =", "user = \"nobody\"\nadmin ="), "global.user"),
         (
             good.clone().listener("more", taken.address(), "a").text(),
             &*format!("{} is in use by", taken.address()),

@@ -18,7 +18,7 @@ use core::hash::Hasher;
 use siphasher::sip::SipHasher13;
 
 use crate::key::Key;
-use crate::mapping::Question;
+use crate::mapping::{Choice, Question};
 use crate::snapshot::Server;
 
 /// Hash of a server's name, computed once for a configuration.
@@ -36,21 +36,18 @@ pub fn hash(seed: u64, key: Key, name_hash: u64) -> u64 {
     hasher.finish()
 }
 
-/// The best server in the order of the key, or the best of those behind `after`.
-pub(super) fn choose(seed: u64, asked: &Question<'_>) -> Option<usize> {
-    let rank = |index: usize| Rank::of(seed, asked.key, &asked.servers[index]);
-    // One that has lost its weight since has no place in the order: begin anew.
-    let floor = asked.after.filter(|index| asked.servers[*index].weight > 0).map(rank);
+/// The best server in the order of the key.
+pub(super) fn choose(seed: u64, asked: &Question<'_>) -> Option<Choice> {
     asked
         .candidates()
-        .map(|index| (rank(index), index))
-        .filter(|(rank, _)| floor.as_ref().is_none_or(|floor| floor.precedes(rank)))
+        .map(|index| (Rank::of(seed, asked.key, &asked.servers[index]), index))
         .reduce(|best, other| if other.0.precedes(&best.0) { other } else { best })
-        .map(|(_, index)| index)
+        .map(|(rank, server)| Choice { server, hash: Some(rank.hash), slot: None })
 }
 
 /// A server's place in the order of a key.
 struct Rank<'a> {
+    hash: u64,
     backup: bool,
     cost: u64,
     weight: u32,
@@ -59,8 +56,9 @@ struct Rank<'a> {
 
 impl<'a> Rank<'a> {
     fn of(seed: u64, key: Key, server: &'a Server) -> Self {
-        let cost = negative_log2(hash(seed, key, server.name_hash));
-        Self { backup: server.backup, cost, weight: server.weight, name: &server.name }
+        let hash = hash(seed, key, server.name_hash);
+        let cost = negative_log2(hash);
+        Self { hash, backup: server.backup, cost, weight: server.weight, name: &server.name }
     }
 
     fn precedes(&self, other: &Self) -> bool {
@@ -135,33 +133,48 @@ mod tests {
     extern crate std;
 
     use super::*;
-    use crate::mapping::Mapping;
+    use crate::mapping::{Mapping, Tables};
     use alloc::collections::BTreeSet;
     use alloc::format;
     use alloc::vec::Vec;
+    use core::cell::RefCell;
+    use core::net::{IpAddr, Ipv4Addr};
     use proptest::prelude::*;
 
     const MAPPING: Mapping = Mapping::Rendezvous1 { seed: 0 };
 
-    fn question<'a>(
+    /// The owner of a key while these are up and those are passed over.
+    fn choice(
         key: Key,
-        servers: &'a [Server],
-        eligible: &'a dyn Fn(usize) -> bool,
-    ) -> Question<'a> {
-        Question { key, servers, after: None, first: None, eligible, sessions: &|_| 0, ticket: 0 }
+        servers: &[Server],
+        up: &dyn Fn(usize) -> bool,
+        passed: &dyn Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let tables = RefCell::new(Tables::default());
+        let asked = Question {
+            key,
+            addr: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            servers,
+            up,
+            passed,
+            first: None,
+            sessions: &|_| 0,
+            ticket: 0,
+            tables: &tables,
+        };
+        MAPPING.choose(&asked).map(|choice| choice.server)
     }
 
     fn owner(key: Key, servers: &[Server]) -> Option<&str> {
-        MAPPING.choose(&question(key, servers, &|_| true)).map(|index| &*servers[index].name)
+        choice(key, servers, &|_| true, &|_| false).map(|index| &*servers[index].name)
     }
 
     fn order(key: Key, servers: &[Server]) -> Vec<usize> {
-        let mut asked = question(key, servers, &|_| true);
-        core::iter::from_fn(|| {
-            asked.after = MAPPING.choose(&asked);
-            asked.after
-        })
-        .collect()
+        let mut seen: Vec<usize> = Vec::new();
+        while let Some(next) = choice(key, servers, &|_| true, &|index| seen.contains(&index)) {
+            seen.push(next);
+        }
+        seen
     }
 
     fn key_of(number: u64) -> Key {
@@ -214,8 +227,7 @@ mod tests {
         let servers = fleet(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
         let mut counts = [0u64; 10];
         for number in 0..KEYS {
-            let asked = question(key_of(number), &servers, &|_| true);
-            counts[MAPPING.choose(&asked).unwrap()] += 1;
+            counts[choice(key_of(number), &servers, &|_| true, &|_| false).unwrap()] += 1;
         }
         for (server, count) in servers.iter().zip(counts) {
             let p = f64::from(server.weight) / 55.0;
@@ -251,8 +263,10 @@ mod tests {
             let expected = if before[0] == lost { before[1] } else { before[0] };
             let mut without = servers.clone();
             let gone = without.remove(lost);
-            let masked = MAPPING.choose(&question(key, &servers, &|index| index != lost));
-            prop_assert_eq!(masked, Some(expected));
+            let down = choice(key, &servers, &|index| index != lost, &|_| false);
+            prop_assert_eq!(down, Some(expected));
+            let passed = choice(key, &servers, &|_| true, &|index| index == lost);
+            prop_assert_eq!(passed, Some(expected));
             prop_assert_eq!(owner(key, &without), Some(&*servers[expected].name));
             prop_assert_ne!(owner(key, &without), Some(&*gone.name));
             let drained: Vec<Server> = servers.iter().enumerate().map(|(index, server)| {
@@ -312,16 +326,14 @@ mod tests {
         for number in 0..100 {
             let key = key_of(number);
             let order = order(key, &servers);
-            for pair in order.windows(2) {
-                let up = |index| index != pair[0];
-                let asked = Question { after: Some(pair[0]), ..question(key, &servers, &up) };
-                assert_eq!(MAPPING.choose(&asked), Some(pair[1]));
+            for (tried, next) in order.iter().enumerate().skip(1) {
+                let passed = |index: usize| order[..tried].contains(&index);
+                let up = |index: usize| index != order[tried - 1];
+                assert_eq!(choice(key, &servers, &up, &passed), Some(*next));
+                let mut drained = servers.clone();
+                drained[order[tried - 1]].weight = 0;
+                assert_eq!(choice(key, &drained, &|_| true, &passed), Some(*next));
             }
-            let mut drained = servers.clone();
-            drained[order[0]].weight = 0;
-            let all = |_| true;
-            let asked = Question { after: Some(order[0]), ..question(key, &drained, &all) };
-            assert_eq!(MAPPING.choose(&asked), Some(order[1]));
         }
     }
 
@@ -331,7 +343,7 @@ mod tests {
         let prefix = crate::spec::KeyPrefix { v4: 32, v6: 64 };
         let servers = fleet(&[1, 1, 1]);
         for last in 0..=255 {
-            let v4 = core::net::Ipv4Addr::new(192, 0, 2, last);
+            let v4 = Ipv4Addr::new(192, 0, 2, last);
             let plain = Key::of(v4.into(), prefix);
             let mapped = Key::of(v4.to_ipv6_mapped().into(), prefix);
             assert_eq!(owner(plain, &servers), owner(mapped, &servers));

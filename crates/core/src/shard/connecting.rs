@@ -79,16 +79,18 @@ impl Shard<'_> {
         let session = self.session(slot);
         self.leave_server(session);
         let left = session.server.get();
-        let first = session.attempts.get() == 0;
+        let attempts = usize::from(session.attempts.get());
+        let first = attempts == 0;
+        if !first {
+            self.tried[slot as usize][attempts - 1] = left;
+        }
         match self.next_server(slot) {
             Ok(()) => {}
             Err(Nobody::Full) if first => return self.close(kernel, slot, Cause::ServersFull, now),
             Err(Nobody::Full | Nobody::Left) => return self.close(kernel, slot, otherwise, now),
         }
         session.attempts.set(session.attempts.get() + 1);
-        if first {
-            self.slots[slot as usize].first_server = session.server.get();
-        } else {
+        if !first {
             self.place.counted.worker.retries.add(1);
             self.place.counted.servers[left as usize].redispatched.add(1);
         }
@@ -101,8 +103,8 @@ impl Shard<'_> {
         let session = self.session(slot);
         let pool = &self.snapshot.pools[session.pool.get() as usize];
         let chosen = loop {
-            let room = |index: usize| self.has_room(&pool.servers[index]);
-            match self.choose(slot, pool, &room) {
+            let full = |index: usize| !self.has_room(&pool.servers[index]);
+            match self.choose(slot, pool, &full) {
                 // Another worker may take the last place in the meantime.
                 Some(index) if !self.enter_server(session, &pool.servers[index]) => {}
                 chosen => break chosen,
@@ -111,7 +113,7 @@ impl Shard<'_> {
         if pool.servers.iter().all(|server| server.max_sessions.is_none()) {
             return chosen.map(drop).ok_or(Nobody::Left);
         }
-        let wanted = self.choose(slot, pool, &|_| true);
+        let wanted = self.choose(slot, pool, &|_| false);
         if let Some(full) = wanted.filter(|_| wanted != chosen) {
             let place = usize::from(pool.servers[full].gauge);
             self.place.counted.servers[place].full.add(1);
@@ -196,31 +198,35 @@ impl Shard<'_> {
         Opened::OrEnded
     }
 
-    /// Whom the mapping gives a session next, of the servers that are up and may be chosen.
-    fn choose(&self, slot: u32, pool: &Pool, eligible: &dyn Fn(usize) -> bool) -> Option<usize> {
+    /// Whom the mapping gives a session next, of the servers that are up, were not tried, and are not
+    /// `full`.
+    fn choose(&self, slot: u32, pool: &Pool, full: &dyn Fn(usize) -> bool) -> Option<usize> {
         let session = self.session(slot);
-        let tried = session.attempts.get();
-        if tried >= pool.attempts || usize::from(tried) >= pool.servers.len() {
+        let attempts = session.attempts.get();
+        if attempts >= pool.attempts || usize::from(attempts) >= pool.servers.len() {
             return None;
         }
-        // Nowhere when a reload took that server away in the meantime: then from the beginning.
-        let index_of = |place: u16| pool.servers.iter().position(|server| server.gauge == place);
-        let tried_at = |place: u16| (tried > 0).then(|| index_of(place)).flatten();
-        let up = |index: usize| self.place.health[usize::from(pool.servers[index].gauge)].is_up();
+        let tried = &self.tried[slot as usize][..attempts.into()];
+        let place = |index: usize| pool.servers[index].gauge;
+        let up = |index: usize| self.place.health[usize::from(place(index))].is_up();
         let takes = |index: usize| pool.servers[index].weight > 0 && up(index);
         let open = pool.fail_open && !(0..pool.servers.len()).any(takes);
-        let addr = core::net::Ipv6Addr::from(session.client_addr.get());
-        pool.mapping.choose(&Question {
-            key: Key::of(addr.into(), pool.key),
+        let addr = session.client();
+        let chosen = pool.mapping.choose(&Question {
+            key: Key::of(addr, pool.key),
+            addr,
             servers: &pool.servers,
-            after: tried_at(session.server.get()),
-            first: tried_at(self.slots[slot as usize].first_server),
-            eligible: &|index| (open || up(index)) && eligible(index),
-            sessions: &|index| {
-                self.place.gauges.servers[pool.servers[index].gauge as usize].sessions()
-            },
+            up: &|index| open || up(index),
+            passed: &|index| tried.contains(&place(index)) || full(index),
+            // Nowhere when a reload took that server away in the meantime: then from the beginning.
+            first: tried.first().map(|first| {
+                (0..pool.servers.len()).find(|index| place(*index) == *first).unwrap_or(0)
+            }),
+            sessions: &|index| self.place.gauges.servers[usize::from(place(index))].sessions(),
             ticket: self.tickets[session.pool.get() as usize],
-        })
+            tables: &self.tables[session.pool.get() as usize],
+        });
+        chosen.map(|choice| choice.server)
     }
 
     fn connected<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {

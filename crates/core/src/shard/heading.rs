@@ -60,6 +60,7 @@ impl Shard<'_> {
     /// Writes down who the client of a session is.
     pub(super) fn name_client(&self, session: &Session, addr: SocketAddr) {
         session.client_addr.set(address_bytes(addr.ip()));
+        session.note(Flags::MAPPED, addr.ip() != addr.ip().to_canonical());
         session.client_port.set(addr.port());
         self.name_key(session);
     }

@@ -93,6 +93,8 @@ pub(super) struct Pool {
     pub(super) name: String,
     /// HAProxy's word for its mapping.
     pub(super) algorithm: &'static str,
+    /// `None`: it keeps no affinity.
+    pub(super) fingerprint: Option<u64>,
     pub(super) sessions: u64,
     pub(super) most: u64,
     pub(super) total: u64,
@@ -295,6 +297,7 @@ impl Meter {
             Pool {
                 name: pool.name.clone(),
                 algorithm: algorithm(&pool.mapping),
+                fingerprint: pool.mapping.is_sticky().then_some(pool.fingerprint),
                 sessions: gauge.sessions(),
                 most: gauge.most(),
                 total: of_pool.map(|(_, listener)| listener.total).sum(),
@@ -391,7 +394,12 @@ fn sum(ways: &[Counter; 2]) -> u64 {
 
 fn algorithm(mapping: &Mapping) -> &'static str {
     match mapping {
-        Mapping::Rendezvous1 { .. } => "source",
+        Mapping::Rendezvous1 { .. } | Mapping::HaproxyMap { .. } | Mapping::HaproxyRing(_) => {
+            "source"
+        }
+        Mapping::NginxIpHash { .. } | Mapping::NginxHash { .. } | Mapping::NginxRing { .. } => {
+            "hash"
+        }
         Mapping::RoundRobin => "roundrobin",
         Mapping::LeastSessions => "leastconn",
     }
@@ -467,6 +475,7 @@ pub(super) mod tests {
             pools: vec![Pool {
                 name: "echo".into(),
                 algorithm: "source",
+                fingerprint: Some(4_503_599_627_370_495),
                 sessions: 7,
                 most: 8,
                 total: 70,

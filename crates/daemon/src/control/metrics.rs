@@ -260,6 +260,13 @@ fn sources(out: &mut Exposition, pools: &[Pool]) {
 }
 
 fn own(out: &mut Exposition, counters: &Counters) {
+    let help = "The same on every machine that gives every client the same server.";
+    out.family("ringbolt_mapping_fingerprint", Gauge, help);
+    for pool in &counters.pools {
+        if let Some(fingerprint) = pool.fingerprint {
+            out.sample(&[("pool", &pool.name)], fingerprint);
+        }
+    }
     out.family("ringbolt_worker_sessions", Gauge, "Live sessions of each worker.");
     for (worker, sessions) in counters.worker_sessions.iter().enumerate() {
         out.sample(&[("worker", &worker.to_string())], sessions);
@@ -372,6 +379,7 @@ mod tests {
             "ringbolt_server_check_status{proxy=\"echo\",server=\"ws2\",state=\"L7STS\"} 1",
             "ringbolt_server_check_status{proxy=\"echo\",server=\"ws2\",state=\"L7OK\"} 0",
             "ringbolt_server_check_duration_seconds{proxy=\"echo\",server=\"ws2\"} 2.016",
+            "ringbolt_mapping_fingerprint{pool=\"echo\"} 4503599627370495",
             "ringbolt_worker_sessions{worker=\"1\"} 4",
             "ringbolt_relay_bytes_total{path=\"splice\"} 1",
             "ringbolt_splice_fallback_total{reason=\"refused\"} 4",

@@ -194,9 +194,10 @@ fn remark(line: &str) -> Option<String> {
 mod tests {
     use super::super::{clients, servers};
     use super::*;
+    use std::cell::RefCell;
+
     use ringbolt_config::check;
-    use ringbolt_core::key::Key;
-    use ringbolt_core::mapping::Question;
+    use ringbolt_core::mapping::{Question, Tables};
     use ringbolt_core::roster::Roster;
     use ringbolt_core::snapshot::Snapshot;
 
@@ -213,18 +214,11 @@ mod tests {
         let snapshot =
             Snapshot::new(&spec, &roster, None, 100, |_, _| Some(anywhere.into())).unwrap();
         let pool = &snapshot.pools[0];
+        let tables = RefCell::new(Tables::default());
         let mut met = [0; servers::NAMES.len()];
         for address in clients::ADDRESSES {
-            let asked = Question {
-                key: Key::of(address.into(), pool.key),
-                servers: &pool.servers,
-                after: None,
-                first: None,
-                eligible: &|_| true,
-                sessions: &|_| 0,
-                ticket: 0,
-            };
-            met[pool.mapping.choose(&asked).unwrap()] += 1;
+            let asked = Question::of(pool, address.into(), &tables);
+            met[pool.mapping.choose(&asked).unwrap().server] += 1;
         }
         assert!(met.iter().all(|count| *count >= 2), "{met:?}");
     }
