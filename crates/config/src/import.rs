@@ -8,6 +8,7 @@
 
 mod haproxy;
 mod model;
+mod names;
 mod nginx;
 mod notes;
 mod origins;
@@ -81,10 +82,11 @@ pub fn import(
         notes.error(Some(&(place..place + 1)), "the file has a NUL character", mend);
         return Imported::unusable(texts, notes);
     }
-    let wish = match product {
+    let mut wish = match product {
         Product::Haproxy => haproxy::read(&texts, surroundings, &mut notes),
         Product::Nginx => nginx::read(&mut texts, surroundings, &mut notes),
     };
+    names::settle(&mut wish, &mut notes);
     if wish.listeners.is_empty() && !notes.is_fatal() {
         let message = format!("nothing of this {} configuration can be carried", product.name());
         notes.error(None, message, "the notes say why, line by line; write a ringbolt.toml instead");

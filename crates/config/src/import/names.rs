@@ -1,0 +1,75 @@
+//! Names of the original that are names here too, or nearly: what must not stand in one is replaced.
+
+use std::collections::HashSet;
+
+use super::model::{At, Wish};
+use super::notes::Notes;
+
+/// The name, with a note where it is another.
+pub(super) fn fit(name: &At<String>, notes: &mut Notes) -> At<String> {
+    let fits = |c: char| !(c.is_whitespace() || c.is_control() || "/,;\"'\\".contains(c));
+    let mut value: String = name.value.chars().map(|c| if fits(c) { c } else { '-' }).collect();
+    if value.is_empty() {
+        value.push_str("unnamed");
+    }
+    if value != name.value {
+        let message = format!("the name {:?} is carried as {value:?}", name.value);
+        let mend = "nothing; names stand in runtime commands, without spaces, quotes and slashes";
+        notes.note(&name.at, message, mend);
+    }
+    At::new(value, &name.at)
+}
+
+/// Makes the names of listeners, of pools, and of the servers of each pool fit and differ; listeners
+/// go on leading to their pools. Of pools of one name the first is meant, as nothing else can be told.
+pub(super) fn settle(wish: &mut Wish, notes: &mut Notes) {
+    let mut taken = HashSet::new();
+    for listener in &mut wish.listeners {
+        listener.name = distinct(fit(&listener.name, notes), &mut taken, notes);
+        listener.pool.value = fit(&listener.pool, &mut Notes::default()).value;
+    }
+    taken.clear();
+    for pool in &mut wish.pools {
+        pool.name = distinct(fit(&pool.name, notes), &mut taken, notes);
+        let mut servers = HashSet::new();
+        for server in &mut pool.servers {
+            server.name = distinct(server.name.clone(), &mut servers, notes);
+        }
+    }
+}
+
+fn distinct(name: At<String>, taken: &mut HashSet<String>, notes: &mut Notes) -> At<String> {
+    if taken.insert(name.value.clone()) {
+        return name;
+    }
+    let mut numbered = (2..).map(|number: u32| format!("{}-{number}", name.value));
+    let other = numbered.find(|other| taken.insert(other.clone()));
+    let other = other.expect("numbers do not end before names do");
+    let message = format!("there is a {:?} before this one, which is carried as {other:?}", name.value);
+    notes.note(&name.at, message, "nothing, or give each its own name");
+    At::new(other, &name.at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> At<String> {
+        At { value: name.into(), at: 3..4 }
+    }
+
+    /// Goal: a name that fits stays, any other fits afterwards, each told once. Method: both kinds.
+    #[test]
+    fn names_fit() {
+        let mut notes = Notes::default();
+        for name in ["ws1", "10.0.0.1:80", "größe"] {
+            assert_eq!(fit(&named(name), &mut notes).value, name);
+        }
+        assert_eq!(fit(&named("unix:/a b"), &mut notes).value, "unix:-a-b");
+        assert_eq!(fit(&named(""), &mut notes).value, "unnamed");
+        let mut taken = HashSet::new();
+        let names = [(); 3].map(|()| distinct(named("a"), &mut taken, &mut notes).value);
+        assert_eq!(names, ["a", "a-2", "a-3"]);
+        assert_eq!(notes.into_lists().1.len(), 4);
+    }
+}
