@@ -89,7 +89,11 @@ pub fn import(
     names::settle(&mut wish, &mut notes);
     if wish.listeners.is_empty() && !notes.is_fatal() {
         let message = format!("nothing of this {} configuration can be carried", product.name());
-        notes.error(None, message, "the notes say why, line by line; write a ringbolt.toml instead");
+        notes.error(
+            None,
+            message,
+            "the notes say why, line by line; write a ringbolt.toml instead",
+        );
     }
     if notes.is_fatal() {
         return Imported::unusable(texts, notes);

@@ -214,7 +214,10 @@ mod tests {
             let position = source.position(&diagnostic).expect("a place");
             (source.name_of(&diagnostic), position.line)
         };
-        assert_eq!([place(0), place(3), place(4), place(6)], [("f", 1), ("f", 2), ("g", 1), ("empty", 1)]);
+        assert_eq!(
+            [place(0), place(3), place(4), place(6)],
+            [("f", 1), ("f", 2), ("g", 1), ("empty", 1)]
+        );
         assert_eq!([place(7), place(99)], [("h", 1), ("h", 1)]);
         assert_eq!(source.name_of(&Diagnostic::error("reason")), "f");
     }

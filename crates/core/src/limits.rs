@@ -107,6 +107,9 @@ pub const IMPORT_WORDS_MAX: usize = 1 << 19;
 /// Words of one line of an haproxy.cfg, or of one directive of an nginx.conf.
 pub const IMPORT_LINE_WORDS_MAX: usize = 4_096;
 
+/// Bytes of one word of either. nginx itself takes 4,096, HAProxy lines of any length.
+pub const IMPORT_WORD_BYTES_MAX: usize = 16 * 1024;
+
 /// Bytes that environment variables may add to an haproxy.cfg.
 pub const IMPORT_VARIABLE_BYTES_MAX: usize = 1 << 20;
 

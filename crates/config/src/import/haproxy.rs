@@ -22,6 +22,8 @@ mod time;
 
 use std::collections::HashMap;
 
+use ringbolt_core::limits::NAMES_MAX;
+
 use super::Surroundings;
 use super::model::Wish;
 use super::notes::Notes;
@@ -49,6 +51,9 @@ pub(super) fn read(texts: &Texts, surroundings: &dyn Surroundings, notes: &mut N
     sections.finish();
     build::build(sections.globals, sections.proxies, notes)
 }
+
+/// Most proxies: as many listeners and pools as there may be.
+const PROXIES_MAX: usize = 2 * NAMES_MAX;
 
 /// What has been read so far.
 #[derive(Debug, Default)]
@@ -85,8 +90,9 @@ impl Sections {
             "frontend" => self.proxy(Kind::Frontend, words, notes),
             "backend" => self.proxy(Kind::Backend, words, notes),
             "listen" => self.proxy(Kind::Listen, words, notes),
-            "resolvers" | "peers" | "mailers" | "userlist" | "cache" | "http-errors" | "fcgi-app"
-            | "ring" | "log-forward" | "log-profile" | "traces" | "program" | "crt-store" | "acme" => {
+            "resolvers" | "peers" | "mailers" | "userlist" | "cache" | "http-errors"
+            | "fcgi-app" | "ring" | "log-forward" | "log-profile" | "traces" | "program"
+            | "crt-store" | "acme" => {
                 left_out::section(words, notes);
                 self.section = Section::LeftOut;
             }
@@ -156,6 +162,13 @@ impl Sections {
 
     fn proxy(&mut self, kind: Kind, words: &[Word], notes: &mut Notes) {
         self.section = Section::Proxy;
+        if self.proxies.len() >= PROXIES_MAX {
+            let message =
+                format!("there are more than {PROXIES_MAX} frontends, backends and listens");
+            notes.error(Some(&span(words)), message, "split them over several instances");
+            self.section = Section::LeftOut;
+            return;
+        }
         let [keyword, name, rest @ ..] = words else {
             let message = format!("this {} has no name", words[0].text);
             notes.error(Some(&span(words)), message, "give it one");
@@ -163,7 +176,9 @@ impl Sections {
             return;
         };
         let (settings, rest) = match rest {
-            [from, parent, rest @ ..] if from.text == "from" => (self.settings(parent, notes), rest),
+            [from, parent, rest @ ..] if from.text == "from" => {
+                (self.settings(parent, notes), rest)
+            }
             rest => (self.latest.clone(), rest),
         };
         let mut proxy = Proxy::new(kind, name, settings);

@@ -1,6 +1,6 @@
 //! Names of the original that are names here too, or nearly: what must not stand in one is replaced.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use super::model::{At, Wish};
 use super::notes::Notes;
@@ -23,7 +23,7 @@ pub(super) fn fit(name: &At<String>, notes: &mut Notes) -> At<String> {
 /// Makes the names of listeners, of pools, and of the servers of each pool fit and differ; listeners
 /// go on leading to their pools. Of pools of one name the first is meant, as nothing else can be told.
 pub(super) fn settle(wish: &mut Wish, notes: &mut Notes) {
-    let mut taken = HashSet::new();
+    let mut taken = HashMap::new();
     for listener in &mut wish.listeners {
         listener.name = distinct(fit(&listener.name, notes), &mut taken, notes);
         listener.pool.value = fit(&listener.pool, &mut Notes::default()).value;
@@ -31,21 +31,28 @@ pub(super) fn settle(wish: &mut Wish, notes: &mut Notes) {
     taken.clear();
     for pool in &mut wish.pools {
         pool.name = distinct(fit(&pool.name, notes), &mut taken, notes);
-        let mut servers = HashSet::new();
+        let mut servers = HashMap::new();
         for server in &mut pool.servers {
             server.name = distinct(server.name.clone(), &mut servers, notes);
         }
     }
 }
 
-fn distinct(name: At<String>, taken: &mut HashSet<String>, notes: &mut Notes) -> At<String> {
-    if taken.insert(name.value.clone()) {
+/// `taken` are the names so far, with the last number that each was given.
+fn distinct(name: At<String>, taken: &mut HashMap<String, usize>, notes: &mut Notes) -> At<String> {
+    let Some(last) = taken.get(&name.value).copied() else {
+        taken.insert(name.value.clone(), 1);
         return name;
+    };
+    let mut number = last + 1;
+    while taken.contains_key(&format!("{}-{number}", name.value)) {
+        number += 1;
     }
-    let mut numbered = (2..).map(|number: u32| format!("{}-{number}", name.value));
-    let other = numbered.find(|other| taken.insert(other.clone()));
-    let other = other.expect("numbers do not end before names do");
-    let message = format!("there is a {:?} before this one, which is carried as {other:?}", name.value);
+    let other = format!("{}-{number}", name.value);
+    taken.insert(name.value.clone(), number);
+    taken.insert(other.clone(), 1);
+    let message =
+        format!("there is a {:?} before this one, which is carried as {other:?}", name.value);
     notes.note(&name.at, message, "nothing, or give each its own name");
     At::new(other, &name.at)
 }
@@ -67,7 +74,7 @@ mod tests {
         }
         assert_eq!(fit(&named("unix:/a b"), &mut notes).value, "unix:-a-b");
         assert_eq!(fit(&named(""), &mut notes).value, "unnamed");
-        let mut taken = HashSet::new();
+        let mut taken = HashMap::new();
         let names = [(); 3].map(|()| distinct(named("a"), &mut taken, &mut notes).value);
         assert_eq!(names, ["a", "a-2", "a-3"]);
         assert_eq!(notes.into_lists().1.len(), 4);

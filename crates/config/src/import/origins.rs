@@ -24,8 +24,7 @@ impl Origins {
     pub(super) fn lead_back(&self, diagnostic: Diagnostic) -> Diagnostic {
         let span = diagnostic.span.as_ref().and_then(|span| self.origin(span.start));
         let related = diagnostic.related.clone();
-        let related =
-            related.and_then(|(span, label)| Some((self.origin(span.start)?, label)));
+        let related = related.and_then(|(span, label)| Some((self.origin(span.start)?, label)));
         Diagnostic { span, related, ..diagnostic }
     }
 
@@ -56,7 +55,10 @@ mod tests {
             let diagnostic = Diagnostic::error("reason").at(place..place + 1);
             origins.lead_back(diagnostic).span.map(|span| span.start)
         };
-        assert_eq!([back(10), back(19), back(21), back(25)].map(Option::unwrap), [100, 100, 200, 300]);
+        assert_eq!(
+            [back(10), back(19), back(21), back(25)].map(Option::unwrap),
+            [100, 100, 200, 300]
+        );
         assert_eq!([back(35), back(50), back(5)], [Some(200), Some(300), None]);
         let error = Diagnostic::error("reason").at(25..26).related(10..11, "first here");
         assert_eq!(origins.lead_back(error).related, Some((100..101, "first here".into())));

@@ -81,7 +81,10 @@ mod tests {
     fn steps_take_what_they_say() {
         let mut scanner = Scanner::new("é b;${x}", 10);
         assert_eq!(scanner.till(&[' ', ';']), "é");
-        assert_eq!((scanner.place(), scanner.one(&[';']), scanner.one(&[' '])), (12, None, Some(' ')));
+        assert_eq!(
+            (scanner.place(), scanner.one(&[';']), scanner.one(&[' '])),
+            (12, None, Some(' '))
+        );
         assert!(!scanner.literal("bc") && scanner.literal("b") && scanner.next_is(&[';']));
         assert_eq!(scanner.any(), Some(';'));
         assert!(scanner.literal("${"));

@@ -68,11 +68,6 @@ impl Texts {
         Some(start..self.text.len())
     }
 
-    /// How many files there are.
-    pub(super) fn count(&self) -> usize {
-        self.parts.len()
-    }
-
     /// The bytes of the file that everything begins with.
     pub(super) fn first(&self) -> Range<usize> {
         0..self.lengths[0]
@@ -103,7 +98,7 @@ mod tests {
         assert_eq!(texts.add(file("b", "two\n")), Some(4..8));
         assert_eq!(texts.add(file("c", "three")), Some(8..13));
         assert_eq!(texts.add(file("b", "two\n")), Some(4..8));
-        assert_eq!((texts.count(), texts.first()), (3, 0..3));
+        assert_eq!((texts.parts.len(), texts.first()), (3, 0..3));
         assert_eq!(texts.as_str(), "one\ntwo\nthree");
         assert_eq!(texts.add(file("d", &"#".repeat(CONFIG_BYTES_MAX as usize))), None);
     }

@@ -61,6 +61,9 @@ mod tests {
         let long = [word(&"é".repeat(100), 0), word("x", 101)];
         assert_eq!(shown(&long).chars().count(), 61);
         assert_eq!((shown(&[]).as_str(), span(&[])), ("", 0..0));
-        assert_eq!((number("10"), number("+1"), number(""), number("1x")), (Some(10), None, None, None));
+        assert_eq!(
+            (number("10"), number("+1"), number(""), number("1x")),
+            (Some(10), None, None, None)
+        );
     }
 }

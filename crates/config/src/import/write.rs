@@ -15,7 +15,10 @@ use crate::time;
 pub(super) fn write(wish: &Wish, product: Product, name: &str) -> (String, Origins) {
     let mut paper = Paper::default();
     let from: String = name.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-    paper.comment(&format!("From {from}, a configuration of {}, by `ringbolt convert`.", product.name()));
+    paper.comment(&format!(
+        "From {from}, a configuration of {}, by `ringbolt convert`.",
+        product.name()
+    ));
     global(&mut paper, &wish.global);
     for it in &wish.listeners {
         listener(&mut paper, it);

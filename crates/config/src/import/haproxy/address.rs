@@ -59,7 +59,8 @@ pub(super) fn bind(text: &str, dual: Dual) -> Result<Bound, Unfit> {
             return Err(unfit(format!("{other}@ is not TCP"), mend));
         }
     }
-    let Some((host, ports)) = split(rest).and_then(|(host, port)| Some((host, range(port?)?))) else {
+    let Some((host, ports)) = split(rest).and_then(|(host, port)| Some((host, range(port?)?)))
+    else {
         return Err(unfit("it has no port", "write the port that clients connect to"));
     };
     let (ranged, number) = (ports.start() < ports.end(), ports.clone().count());
@@ -107,7 +108,10 @@ pub(super) fn server(text: &str, port: Option<u16>) -> Result<String, Unfit> {
     let (host, written) = split(rest).unwrap_or((rest, None));
     if matches!(host, "" | "*" | "0.0.0.0" | "::" | "[::]") {
         let mend = "write the server's own address";
-        return Err(unfit("it is wherever the client wanted to go, which ringbolt does not know", mend));
+        return Err(unfit(
+            "it is wherever the client wanted to go, which ringbolt does not know",
+            mend,
+        ));
     }
     let port = match written {
         None | Some("0" | "") => port.map(|port| port.to_string()),
@@ -128,7 +132,9 @@ pub(super) fn server(text: &str, port: Option<u16>) -> Result<String, Unfit> {
 /// The word before an @, and what comes after it.
 fn family(text: &str) -> (&str, &str) {
     match text.split_once('@') {
-        Some((family, rest)) if family.bytes().all(|byte| byte.is_ascii_alphanumeric()) => (family, rest),
+        Some((family, rest)) if family.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            (family, rest)
+        }
         Some(_) | None => ("", text),
     }
 }
@@ -158,7 +164,8 @@ fn bracketed(host: &str) -> String {
 /// The address of a `source ADDR[:PORT[-PORT]]`, and whether it names ports.
 pub(super) fn source(text: &str) -> Option<(String, bool)> {
     let (_, rest) = family(text);
-    let plain = |host: &str| host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+    let plain =
+        |host: &str| host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
     if let Some((host, Some(ports))) = split(rest)
         && let Some(addr) = plain(host)
     {
@@ -196,7 +203,17 @@ mod tests {
         assert_eq!(binds("[::]:80", Dual::Both), ["0.0.0.0:80", "[::]:80"]);
         assert_eq!(binds("2001:db8::1:80", Dual::Both), ["[2001:db8::1]:80"]);
         assert_eq!(binds(":80-82", Dual::Unsaid), ["0.0.0.0:80", "0.0.0.0:81", "0.0.0.0:82"]);
-        for text in ["/run/a.sock", "unix@/a", "abns@a", "quic4@:443", ":1-60000", "*", "1.2.3.4", ":x", ":9-8"] {
+        for text in [
+            "/run/a.sock",
+            "unix@/a",
+            "abns@a",
+            "quic4@:443",
+            ":1-60000",
+            "*",
+            "1.2.3.4",
+            ":x",
+            ":9-8",
+        ] {
             assert!(bind(text, Dual::Unsaid).is_err(), "{text}");
         }
     }

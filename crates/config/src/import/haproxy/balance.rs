@@ -34,7 +34,8 @@ pub(super) fn choose(
             "{} is not carried: clients keep their servers by a mapping of their addresses instead",
             affinity.value
         );
-        let mend = "nothing, if an address is what a client is known by; every client is mapped anew";
+        let mend =
+            "nothing, if an address is what a client is known by; every client is mapped anew";
         notes.note(&affinity.at, message, mend);
         return Choice { balance: At::new(Balance::Source, &affinity.at), key: None };
     }
@@ -48,7 +49,8 @@ pub(super) fn choose(
             return plain(Balance::RoundRobin);
         }
         "first" => {
-            let message = "balance first is not carried: servers take turns instead of one after another";
+            let message =
+                "balance first is not carried: servers take turns instead of one after another";
             notes.note(at, message, "nothing, unless servers are switched off when they are idle");
             return plain(Balance::RoundRobin);
         }
@@ -88,11 +90,7 @@ fn address_hash(words: &[Word], at: &Range<usize>, notes: &mut Notes) -> Option<
 }
 
 /// Which of the mappings of `balance source` a `hash-type` asks for.
-fn source(
-    hash_type: Option<&At<Vec<Word>>>,
-    at: &Range<usize>,
-    notes: &mut Notes,
-) -> Balance {
+fn source(hash_type: Option<&At<Vec<Word>>>, at: &Range<usize>, notes: &mut Notes) -> Balance {
     let Some(hash_type) = hash_type else { return Balance::HaproxySource };
     let words: Vec<&str> = hash_type.value[1..].iter().map(|word| word.text.as_str()).collect();
     let avalanche = words.contains(&"avalanche");
@@ -125,7 +123,11 @@ mod tests {
         At { value: words, at: 1..2 }
     }
 
-    fn chosen(balance: &str, hash_type: &str, affinity: bool) -> (Balance, Option<(u8, u8)>, usize) {
+    fn chosen(
+        balance: &str,
+        hash_type: &str,
+        affinity: bool,
+    ) -> (Balance, Option<(u8, u8)>, usize) {
         let mut notes = Notes::default();
         let balance = (!balance.is_empty()).then(|| words(balance));
         let hash_type = (!hash_type.is_empty()).then(|| words(hash_type));
@@ -140,7 +142,10 @@ mod tests {
     /// manual has.
     #[test]
     fn mappings_are_those_of_haproxy() {
-        use Balance::{HaproxySource, HaproxySourceAvalanche, HaproxySourceConsistent, HaproxySourceConsistentRaw};
+        use Balance::{
+            HaproxySource, HaproxySourceAvalanche, HaproxySourceConsistent,
+            HaproxySourceConsistentRaw,
+        };
         for (hash_type, balance, notes) in [
             ("", HaproxySource, 0),
             ("hash-type map-based", HaproxySource, 0),
@@ -151,8 +156,16 @@ mod tests {
             ("hash-type consistent wt6 avalanche", HaproxySourceConsistent, 1),
             ("hash-type map-based xxh", HaproxySource, 1),
         ] {
-            assert_eq!(chosen("balance source", hash_type, false), (balance, None, notes), "{hash_type}");
-            assert_eq!(chosen("balance source", hash_type, true), (balance, None, notes), "{hash_type}");
+            assert_eq!(
+                chosen("balance source", hash_type, false),
+                (balance, None, notes),
+                "{hash_type}"
+            );
+            assert_eq!(
+                chosen("balance source", hash_type, true),
+                (balance, None, notes),
+                "{hash_type}"
+            );
         }
     }
 

@@ -36,7 +36,8 @@ pub(super) fn read(words: &[Word], notes: &mut Notes) -> Option<Bind> {
                         "{text} is carried as two addresses: IPv4 clients, which HAProxy hashes as \
                          ::ffff:a.b.c.d there, are hashed as a.b.c.d here"
                     );
-                    let mend = "where IPv4 clients come this way they move once; with v6only none do";
+                    let mend =
+                        "where IPv4 clients come this way they move once; with v6only none do";
                     notes.note(&address.at, message, mend);
                 }
                 bind.addresses.extend(bound.binds.into_iter().map(|it| At::new(it, &address.at)));
@@ -73,7 +74,8 @@ fn options(words: &[Word], notes: &mut Notes) -> (Bind, Dual) {
                 tls = true;
                 let message = "the bytes of TLS are passed on as they are: certificates and all other \
                                settings of TLS on this line are not carried";
-                let mend = "let servers speak TLS with the clients, or keep HAProxy in front of ringbolt";
+                let mend =
+                    "let servers speak TLS with the clients, or keep HAProxy in front of ringbolt";
                 notes.note(&keyword.at, message, mend);
             }
             // Names and numbers for HAProxy's own statistics, and what TLS has settled already.
@@ -87,24 +89,105 @@ fn options(words: &[Word], notes: &mut Notes) -> (Bind, Dual) {
 
 /// Options that have one value, of all versions.
 const WITH_VALUE: &[&str] = &[
-    "accept-netscaler-cip", "alpn", "backlog", "ca-file", "ca-ignore-err", "ca-sign-file",
-    "ca-sign-pass", "ca-verify-file", "cc", "ciphers", "ciphersuites", "client-sigalgs", "crl-file",
-    "crt", "crt-ignore-err", "crt-list", "curves", "default-crt", "ecdhe", "expose-fd", "gid", "group",
-    "guid-prefix", "id", "idle-ping", "interface", "label", "level", "maxconn", "mode", "mss", "name",
-    "namespace", "nbconn", "nice", "npn", "ocsp-update", "process", "proto", "quic-cc-algo",
-    "quic-socket", "severity-output", "shards", "sigalgs", "ssl-max-ver", "ssl-min-ver", "tcp-md5sig",
-    "tcp-ut", "thread", "tls-ticket-keys", "uid", "user", "verify",
+    "accept-netscaler-cip",
+    "alpn",
+    "backlog",
+    "ca-file",
+    "ca-ignore-err",
+    "ca-sign-file",
+    "ca-sign-pass",
+    "ca-verify-file",
+    "cc",
+    "ciphers",
+    "ciphersuites",
+    "client-sigalgs",
+    "crl-file",
+    "crt",
+    "crt-ignore-err",
+    "crt-list",
+    "curves",
+    "default-crt",
+    "ecdhe",
+    "expose-fd",
+    "gid",
+    "group",
+    "guid-prefix",
+    "id",
+    "idle-ping",
+    "interface",
+    "label",
+    "level",
+    "maxconn",
+    "mode",
+    "mss",
+    "name",
+    "namespace",
+    "nbconn",
+    "nice",
+    "npn",
+    "ocsp-update",
+    "process",
+    "proto",
+    "quic-cc-algo",
+    "quic-socket",
+    "severity-output",
+    "shards",
+    "sigalgs",
+    "ssl-max-ver",
+    "ssl-min-ver",
+    "tcp-md5sig",
+    "tcp-ut",
+    "thread",
+    "tls-ticket-keys",
+    "uid",
+    "user",
+    "verify",
 ];
 
 /// Options of TLS.
 const TLS: &[&str] = &[
-    "allow-0rtt", "alpn", "ca-file", "ca-ignore-err", "ca-sign-file", "ca-sign-pass", "ca-verify-file",
-    "ciphers", "ciphersuites", "client-sigalgs", "crl-file", "crt", "crt-ignore-err", "crt-list",
-    "curves", "default-crt", "ecdhe", "force-sslv3", "force-tlsv10", "force-tlsv11", "force-tlsv12",
-    "force-tlsv13", "generate-certificates", "no-alpn", "no-ca-names", "no-sslv3", "no-strict-sni",
-    "no-tls-tickets", "no-tlsv10", "no-tlsv11", "no-tlsv12", "no-tlsv13", "npn", "ocsp-update",
-    "prefer-client-ciphers", "sigalgs", "ssl-max-ver", "ssl-min-ver", "strict-sni", "tls-ticket-keys",
-    "tls-tickets", "verify",
+    "allow-0rtt",
+    "alpn",
+    "ca-file",
+    "ca-ignore-err",
+    "ca-sign-file",
+    "ca-sign-pass",
+    "ca-verify-file",
+    "ciphers",
+    "ciphersuites",
+    "client-sigalgs",
+    "crl-file",
+    "crt",
+    "crt-ignore-err",
+    "crt-list",
+    "curves",
+    "default-crt",
+    "ecdhe",
+    "force-sslv3",
+    "force-tlsv10",
+    "force-tlsv11",
+    "force-tlsv12",
+    "force-tlsv13",
+    "generate-certificates",
+    "no-alpn",
+    "no-ca-names",
+    "no-sslv3",
+    "no-strict-sni",
+    "no-tls-tickets",
+    "no-tlsv10",
+    "no-tlsv11",
+    "no-tlsv12",
+    "no-tlsv13",
+    "npn",
+    "ocsp-update",
+    "prefer-client-ciphers",
+    "sigalgs",
+    "ssl-max-ver",
+    "ssl-min-ver",
+    "strict-sni",
+    "tls-ticket-keys",
+    "tls-tickets",
+    "verify",
 ];
 
 /// Says what becomes of an option that is not carried.

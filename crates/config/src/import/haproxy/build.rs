@@ -12,12 +12,15 @@ use crate::import::notes::Notes;
 /// Makes a wish of what was read.
 pub(super) fn build(globals: Globals, proxies: Vec<Proxy>, notes: &mut Notes) -> Wish {
     let Globals { mut global, nosplice } = globals;
-    let proxies: Vec<Proxy> = proxies.into_iter().filter(|proxy| is_carried(proxy, notes)).collect();
+    let proxies: Vec<Proxy> =
+        proxies.into_iter().filter(|proxy| is_carried(proxy, notes)).collect();
     let tcplog = proxies.iter().find_map(|proxy| proxy.settings.tcplog.clone());
     global.tcplog = tcplog;
     let routes: Vec<Option<At<String>>> = proxies.iter().map(|proxy| route(proxy, notes)).collect();
     let ports = ports_of_pools(&proxies, &routes);
     let mut wish = Wish { global, ..Wish::default() };
+    let known: BTreeSet<&str> =
+        proxies.iter().filter(|it| it.kind.serves()).map(|it| it.name.value.as_str()).collect();
     let mut serving: HashMap<&str, &Proxy> = HashMap::new();
     for proxy in proxies.iter().filter(|proxy| proxy.kind.serves()) {
         let port = ports.get(proxy.name.value.as_str()).copied().flatten();
@@ -32,7 +35,7 @@ pub(super) fn build(globals: Globals, proxies: Vec<Proxy>, notes: &mut Notes) ->
             Some(serving) => {
                 wish.listeners.extend(listener::build(proxy, route, &serving.settings, notes));
             }
-            None if proxies.iter().any(|it| it.kind.serves() && it.name.value == route.value) => {
+            None if known.contains(route.value.as_str()) => {
                 let name = &proxy.name.value;
                 let message = format!(
                     "{} {name} is not carried: its backend {} has no server",
@@ -75,7 +78,8 @@ fn is_carried(proxy: &Proxy, notes: &mut Notes) -> bool {
             true
         }
         Some(At { value: Mode::Other, at }) => {
-            let message = format!("{kind} {name} carries no clients' connections, so it is left out");
+            let message =
+                format!("{kind} {name} carries no clients' connections, so it is left out");
             notes.note(at, message, "keep HAProxy for it");
             false
         }
@@ -108,13 +112,17 @@ fn route(proxy: &Proxy, notes: &mut Notes) -> Option<At<String>> {
             Some(route) => format!("its clients go to {} like all others", route.value),
             None => "its clients are not served".to_owned(),
         };
-        let message = format!("`{}` is not carried: Layer 4 does not choose; {clients}", it.line.value);
+        let message =
+            format!("`{}` is not carried: Layer 4 does not choose; {clients}", it.line.value);
         let mend = format!("give {} a listener with an address of its own", it.backend.value);
         notes.note(&it.line.at, message, mend);
     }
     if route.is_none() {
         let (why, mend) = if proxy.has_stats {
-            ("it is HAProxy's own page", "set global.http: ringbolt serves /metrics and its state there")
+            (
+                "it is HAProxy's own page",
+                "set global.http: ringbolt serves /metrics and its state there",
+            )
         } else {
             ("it leads to no single backend", "write a default_backend")
         };

@@ -63,9 +63,10 @@ impl Checks {
             notes.note(&kind.at, message, "write a path from the root, without spaces");
             path = "/".into();
         }
-        let host = self.host.clone().filter(|host| {
-            !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic())
-        });
+        let host = self
+            .host
+            .clone()
+            .filter(|host| !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic()));
         Probe::Http { method, path, host, status: self.status.clone() }
     }
 
@@ -76,7 +77,8 @@ impl Checks {
                 Step::Send(text) if send.is_none() && expect.is_none() => send = Some(text.clone()),
                 Step::Expect(text) if expect.is_none() => expect = Some(text.clone()),
                 Step::Send(_) | Step::Expect(_) => {
-                    let message = "a probe sends once and then expects once: this step is not carried";
+                    let message =
+                        "a probe sends once and then expects once: this step is not carried";
                     let mend = "see that the first answer tells enough: this decides who is up";
                     notes.note(&step.at, message, mend);
                 }
@@ -87,7 +89,11 @@ impl Checks {
             (Some(_), None) => {
                 let at = &self.steps[0].at;
                 let message = "a probe that expects no answer only connects: nothing is sent";
-                notes.note(at, message, "add what a good answer has in it: tcp-check expect string …");
+                notes.note(
+                    at,
+                    message,
+                    "add what a good answer has in it: tcp-check expect string …",
+                );
                 Probe::Tcp
             }
             (None, None) => Probe::Tcp,
@@ -105,8 +111,8 @@ impl Checks {
             }
             "tcp-check" => Kind::Tcp,
             "redis-check" => Kind::Redis,
-            "mysql-check" | "pgsql-check" | "smtpchk" | "ldap-check" | "ssl-hello-chk" | "spop-check"
-            | "external-check" => {
+            "mysql-check" | "pgsql-check" | "smtpchk" | "ldap-check" | "ssl-hello-chk"
+            | "spop-check" | "external-check" => {
                 let message = format!("option {} is not carried: probes only connect", name.text);
                 let mend = "nothing, if a server that takes connections is well; health kind \
                             \"send-expect\" sends bytes and looks for others in the answer";
@@ -151,7 +157,8 @@ impl Checks {
             "connect" if rest.is_empty() => {}
             "disable-on-404" => {
                 let message = "http-check disable-on-404 is not carried: a 404 is a bad answer";
-                let mend = "drain a server through the runtime socket: `set server P/S state drain`";
+                let mend =
+                    "drain a server through the runtime socket: `set server P/S state drain`";
                 notes.note(&span(words), message, mend);
             }
             other => {
@@ -216,12 +223,15 @@ impl Checks {
         let step = match texts.get(1..).unwrap_or_default() {
             ["comment", ..] | ["connect"] => return,
             ["send", text] | ["send", text, "comment", ..] => Some(Step::Send((*text).to_owned())),
-            ["send-binary", hex] | ["send-binary", hex, "comment", ..] => text_of(hex).map(Step::Send),
+            ["send-binary", hex] | ["send-binary", hex, "comment", ..] => {
+                text_of(hex).map(Step::Send)
+            }
             ["expect", "string", text, ..] => Some(Step::Expect((*text).to_owned())),
             ["expect", "binary", hex, ..] => text_of(hex).map(Step::Expect),
             _ => None,
         };
-        match step.filter(|step| *step != Step::Expect(String::new())) {
+        let room = self.steps.len() < STEPS_MAX;
+        match step.filter(|step| room && *step != Step::Expect(String::new())) {
             Some(step) => self.steps.push(At::new(step, &at)),
             None => {
                 let message = format!("{} is not carried", shown(words));
@@ -232,6 +242,9 @@ impl Checks {
         }
     }
 }
+
+/// Steps that are kept of one list; two of them can be carried.
+const STEPS_MAX: usize = 64;
 
 fn host_of(line: &str) -> Option<String> {
     let (name, value) = line.split_once(':')?;
@@ -301,11 +314,19 @@ mod tests {
                 http("GET", "/", None, Some("200,204")),
                 0,
             ),
-            ("option httpchk GET /\nhttp-check expect ! status 500", http("GET", "/", None, None), 1),
+            (
+                "option httpchk GET /\nhttp-check expect ! status 500",
+                http("GET", "/", None, None),
+                1,
+            ),
             ("option httpchk GET /\nhttp-check expect string ok", http("GET", "/", None, None), 1),
             ("option httpchk OPTIONS *", http("OPTIONS", "/", None, None), 2),
             ("option httpchk get /", http("OPTIONS", "/", None, None), 2),
-            ("option httpchk GET /\nhttp-check send hdr X y body z", http("GET", "/", None, None), 2),
+            (
+                "option httpchk GET /\nhttp-check send hdr X y body z",
+                http("GET", "/", None, None),
+                2,
+            ),
             ("option httpchk GET /\nhttp-check disable-on-404", http("GET", "/", None, None), 1),
             ("option httpchk GET /\nhttp-check connect ssl", http("GET", "/", None, None), 1),
         ] {
@@ -331,7 +352,11 @@ mod tests {
             ),
             ("option tcp-check\ntcp-check expect string 220", ask("", "220"), 0),
             ("option tcp-check\ntcp-check expect rstring ^2", Some(Probe::Tcp), 1),
-            ("option tcp-check\ntcp-check send-binary 50494e47\ntcp-check expect binary 504f4e47", ask("PING", "PONG"), 0),
+            (
+                "option tcp-check\ntcp-check send-binary 50494e47\ntcp-check expect binary 504f4e47",
+                ask("PING", "PONG"),
+                0,
+            ),
             ("option tcp-check\ntcp-check send-binary ff", Some(Probe::Tcp), 1),
             ("option tcp-check\ntcp-check send a", Some(Probe::Tcp), 1),
             (

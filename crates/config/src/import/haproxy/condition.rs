@@ -138,9 +138,12 @@ fn judge(
     let negated = whole[..whole.len() - plain.len()].matches('!').count() % 2 == 1;
     let call = plain.strip_suffix(')').and_then(|call| call.split_once('('));
     // Several conditions in one are not taken apart.
-    let call = call.map(|(name, arguments)| {
-        if arguments.contains(['(', ')']) { ("", arguments) } else { (name, arguments) }
-    });
+    let call =
+        call.map(
+            |(name, arguments)| {
+                if arguments.contains(['(', ')']) { ("", arguments) } else { (name, arguments) }
+            },
+        );
     let pair = |arguments: &str| {
         let (one, other) = arguments.split_once(',').unwrap_or((arguments, ""));
         (one.to_owned(), other.to_owned())
@@ -211,7 +214,10 @@ mod tests {
             ("strstr(\"$SET\",es)", true),
         ] {
             let (admitted, errors) = read(&format!(".if {condition}\na\n.else\nb\n.endif\nc"));
-            assert_eq!((admitted, errors), (vec![if holds { "a" } else { "b" }.into(), "c".into()], 0));
+            assert_eq!(
+                (admitted, errors),
+                (vec![if holds { "a" } else { "b" }.into(), "c".into()], 0)
+            );
         }
         let text = ".if 0\na\n.if 1\nb\n.endif\n.elif 1\nc\n.elif 1\nd\n.else\ne\n.endif";
         assert_eq!(read(text), (vec!["c".to_owned()], 0));

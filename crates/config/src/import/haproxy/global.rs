@@ -45,8 +45,13 @@ impl Globals {
         };
         let at = span(words);
         let Some(path) = path else {
-            let message = format!("`{}` is not carried: the runtime socket is a path", shown(words));
-            notes.note(&at, message, "write stats socket PATH; tools on other machines read /metrics");
+            let message =
+                format!("`{}` is not carried: the runtime socket is a path", shown(words));
+            notes.note(
+                &at,
+                message,
+                "write stats socket PATH; tools on other machines read /metrics",
+            );
             return;
         };
         if self.global.admin.is_some() {

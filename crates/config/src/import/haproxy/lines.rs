@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use ringbolt_core::limits::{
-    IMPORT_LINE_WORDS_MAX, IMPORT_VARIABLE_BYTES_MAX, IMPORT_WORDS_MAX,
+    IMPORT_LINE_WORDS_MAX, IMPORT_VARIABLE_BYTES_MAX, IMPORT_WORD_BYTES_MAX, IMPORT_WORDS_MAX,
 };
 
 use super::environment::Environment;
@@ -32,7 +32,11 @@ impl<'t> Lines<'t> {
 
     /// The next line that has words, with the variables as they are now; `None` at the end, or when
     /// an error was noted after which nothing can be read.
-    pub(super) fn next(&mut self, environment: &Environment<'_>, notes: &mut Notes) -> Option<Vec<Word>> {
+    pub(super) fn next(
+        &mut self,
+        environment: &Environment<'_>,
+        notes: &mut Notes,
+    ) -> Option<Vec<Word>> {
         while !self.scanner.is_at_end() {
             let mut line = Vec::new();
             while self.word_begins() {
@@ -93,7 +97,13 @@ impl<'t> Lines<'t> {
                 None => break,
             }
         }
-        line.push(Word { text, at: start..self.scanner.place() });
+        let at = start..self.scanner.place();
+        if text.len() > IMPORT_WORD_BYTES_MAX {
+            let message = format!("a word has more than {IMPORT_WORD_BYTES_MAX} bytes");
+            notes.error(Some(&at), message, "write a shorter one");
+            return None;
+        }
+        line.push(Word { text, at });
         Some(())
     }
 
@@ -185,8 +195,7 @@ impl<'t> Lines<'t> {
             String::new()
         });
         let Some(left) = self.variable_bytes_left.checked_sub(value.len()) else {
-            let message =
-                format!("variables add more than {IMPORT_VARIABLE_BYTES_MAX} bytes");
+            let message = format!("variables add more than {IMPORT_VARIABLE_BYTES_MAX} bytes");
             notes.error(Some(&at), message, format!("give {name} a shorter value"));
             return None;
         };
@@ -351,5 +360,7 @@ mod tests {
         assert!(errors[0].message.contains("words"), "{errors:?}");
         let (_, errors, _) = read(&"a\n".repeat(IMPORT_WORDS_MAX + 1));
         assert!(errors[0].message.contains("words"), "{errors:?}");
+        let (_, errors, _) = read(&"a".repeat(IMPORT_WORD_BYTES_MAX + 1));
+        assert!(errors[0].message.contains("bytes"), "{errors:?}");
     }
 }

@@ -24,7 +24,8 @@ pub(super) fn build(
     let (headed, plain): (Vec<&Bind>, Vec<&Bind>) =
         proxy.binds.iter().partition(|bind| bind.accept_proxy.is_some());
     let both = !headed.is_empty() && !plain.is_empty();
-    let groups = [(plain, false), (headed, true)].into_iter().filter(|(binds, _)| !binds.is_empty());
+    let groups =
+        [(plain, false), (headed, true)].into_iter().filter(|(binds, _)| !binds.is_empty());
     groups
         .map(|(binds, headed)| {
             let mut name = proxy.name.clone();
@@ -68,7 +69,10 @@ fn idle(proxy: &Proxy, serving: &Settings, notes: &mut Notes) -> At<Limit> {
                 let mend = "write timeout tunnel where sessions may be silent for longer";
                 notes.note(&server.at, message, mend);
             }
-            At { value, at: if value == client.value { client.at.clone() } else { server.at.clone() } }
+            At {
+                value,
+                at: if value == client.value { client.at.clone() } else { server.at.clone() },
+            }
         }
         (Some(one), None) | (None, Some(one)) => one.clone(),
         (None, None) => {
@@ -78,7 +82,8 @@ fn idle(proxy: &Proxy, serving: &Settings, notes: &mut Notes) -> At<Limit> {
                 proxy.kind.word(),
                 proxy.name.value
             );
-            let mend = "write timeout tunnel 1h; a peer that is gone is found by keepalive all the same";
+            let mend =
+                "write timeout tunnel 1h; a peer that is gone is found by keepalive all the same";
             notes.note(&proxy.name.at, message, mend);
             At::new(Limit::Off, &proxy.name.at)
         }

@@ -144,7 +144,8 @@ fn ids(servers: &[&Written], balance: Balance) -> Vec<u64> {
 fn attempts(proxy: &Proxy, balance: Balance, notes: &mut Notes) -> At<u64> {
     let settings = &proxy.settings;
     let retries = settings.retries.as_ref().map_or(RETRIES, |retries| retries.value);
-    let Some(redispatch) = settings.redispatch.as_ref().filter(|it| it.value != 0 && retries > 0) else {
+    let Some(redispatch) = settings.redispatch.as_ref().filter(|it| it.value != 0 && retries > 0)
+    else {
         let at = settings.retries.as_ref().map_or(&proxy.name.at, |retries| &retries.at);
         let message = format!(
             "{} {}: attempts = 1, since HAProxy tries no other server without option redispatch (but \
@@ -208,15 +209,21 @@ fn health(proxy: &Proxy, servers: &[&Written], notes: &mut Notes) -> Option<At<H
     let Some(first) = first else {
         if let Some(probe) = checks.probe(&mut Notes::default()) {
             let name = &proxy.name.value;
-            let message = format!("no server of {name} has `check`: nobody is probed, as in HAProxy");
+            let message =
+                format!("no server of {name} has `check`: nobody is probed, as in HAProxy");
             notes.note(&probe.at, message, "add `check` to the servers");
         }
         return None;
     };
     for other in servers.iter().filter(|server| !server.parameters.is_checked()) {
         let name = &other.name.value;
-        let message = format!("server {name} has no `check`: here all servers of a pool are probed");
-        notes.note(&other.name.at, message, "see that it answers probes, or give it a pool of its own");
+        let message =
+            format!("server {name} has no `check`: here all servers of a pool are probed");
+        notes.note(
+            &other.name.at,
+            message,
+            "see that it answers probes, or give it a pool of its own",
+        );
     }
     explain_paces(first, servers, notes);
     let check = first.parameters.check.as_ref().map_or(&first.name.at, |check| &check.at);
@@ -299,7 +306,8 @@ fn explain_backups(proxy: &Proxy, servers: &[&Written], notes: &mut Notes) {
     let mut backups = servers.iter().filter(|server| server.parameters.is_backup());
     let (Some(_), Some(second)) = (backups.next(), backups.next()) else { return };
     if !proxy.settings.all_backups {
-        let message = "HAProxy uses the first backup alone; here all backups serve when nobody else is up";
+        let message =
+            "HAProxy uses the first backup alone; here all backups serve when nobody else is up";
         notes.note(&second.name.at, message, "keep one backup, or write option allbackups");
     }
 }

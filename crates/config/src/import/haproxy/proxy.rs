@@ -156,7 +156,8 @@ impl Proxy {
                     "`{}` is not carried, and the headers of these clients would reach the servers",
                     shown(words)
                 );
-                let mend = "write accept_proxy at the listener, with the networks that send a header";
+                let mend =
+                    "write accept_proxy at the listener, with the networks that send a header";
                 notes.note(&at, message, mend);
                 return;
             }

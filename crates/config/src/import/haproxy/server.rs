@@ -90,7 +90,11 @@ pub(super) fn read_template(
 ) -> Option<Server> {
     let [_, prefix, count, address, rest @ ..] = words else {
         let mend = "write: server NAME ADDRESS:PORT, once for each server";
-        notes.note(&span(words), "a server-template without a name or an address is not carried", mend);
+        notes.note(
+            &span(words),
+            "a server-template without a name or an address is not carried",
+            mend,
+        );
         return None;
     };
     let first = count.text.split('-').next().unwrap_or("1");
@@ -145,8 +149,15 @@ fn parameter(read: &mut Parameters, keyword: &Word, values: &[Word], notes: &mut
         "send-proxy-v2" => read.send_proxy = Some(At::new(SendProxy::V2, &keyword.at)),
         "send-proxy-v2-ssl" | "send-proxy-v2-ssl-cn" => {
             read.send_proxy = Some(At::new(SendProxy::V2, &keyword.at));
-            let message = format!("{} is carried as send_proxy = \"v2\" without what it says of TLS", keyword.text);
-            notes.note(&keyword.at, message, "ringbolt does not see TLS; the server gets address and port");
+            let message = format!(
+                "{} is carried as send_proxy = \"v2\" without what it says of TLS",
+                keyword.text
+            );
+            notes.note(
+                &keyword.at,
+                message,
+                "ringbolt does not see TLS; the server gets address and port",
+            );
         }
         "source" => {
             if let Some(word) = first {
@@ -165,13 +176,18 @@ pub(super) fn source(word: &Word, rest: &[Word], notes: &mut Notes) -> Option<At
         notes.note(&option.at, message, mend);
     }
     let Some((addr, ports)) = address::source(&word.text) else {
-        let message = format!("{:?} is no address to connect from, so it is not carried", word.text);
+        let message =
+            format!("{:?} is no address to connect from, so it is not carried", word.text);
         notes.note(&word.at, message, "write an address of this machine");
         return None;
     };
     if ports {
         let message = "the ports of a source are not carried";
-        notes.note(&word.at, message, "ringbolt uses the system's range, for each server all of it");
+        notes.note(
+            &word.at,
+            message,
+            "ringbolt uses the system's range, for each server all of it",
+        );
     }
     // Every address of the machine: no choice at all.
     let any = matches!(&*addr, "0.0.0.0" | "::");
@@ -205,15 +221,74 @@ fn arity(keyword: &str, after: &[Word]) -> usize {
 
 /// Parameters that have one value, of all versions.
 const WITH_VALUE: &[&str] = &[
-    "addr", "agent-addr", "agent-inter", "agent-port", "agent-send", "alpn", "ca-file", "check-alpn",
-    "check-proto", "check-sni", "ciphers", "ciphersuites", "client-sigalgs", "cookie", "crl-file",
-    "crt", "curves", "downinter", "error-limit", "fall", "fastinter", "guid", "hash-key", "id",
-    "init-addr", "init-state", "inter", "log-bufsize", "log-proto", "max-reuse", "maxconn", "maxqueue",
-    "minconn", "namespace", "npn", "observe", "on-error", "on-marked-down", "on-marked-up",
-    "pool-conn-name", "pool-low-conn", "pool-max-conn", "pool-purge-delay", "port", "proto",
-    "proxy-v2-options", "redir", "resolve-net", "resolve-opts", "resolve-prefer", "resolvers", "rise",
-    "set-proxy-v2-tlv-fmt", "shard", "sigalgs", "slowstart", "sni", "socks4", "ssl-max-ver",
-    "ssl-min-ver", "sslf", "tcp-md5sig", "tcp-ut", "track", "verify", "verifyhost", "weight", "ws",
+    "addr",
+    "agent-addr",
+    "agent-inter",
+    "agent-port",
+    "agent-send",
+    "alpn",
+    "ca-file",
+    "check-alpn",
+    "check-proto",
+    "check-sni",
+    "ciphers",
+    "ciphersuites",
+    "client-sigalgs",
+    "cookie",
+    "crl-file",
+    "crt",
+    "curves",
+    "downinter",
+    "error-limit",
+    "fall",
+    "fastinter",
+    "guid",
+    "hash-key",
+    "id",
+    "init-addr",
+    "init-state",
+    "inter",
+    "log-bufsize",
+    "log-proto",
+    "max-reuse",
+    "maxconn",
+    "maxqueue",
+    "minconn",
+    "namespace",
+    "npn",
+    "observe",
+    "on-error",
+    "on-marked-down",
+    "on-marked-up",
+    "pool-conn-name",
+    "pool-low-conn",
+    "pool-max-conn",
+    "pool-purge-delay",
+    "port",
+    "proto",
+    "proxy-v2-options",
+    "redir",
+    "resolve-net",
+    "resolve-opts",
+    "resolve-prefer",
+    "resolvers",
+    "rise",
+    "set-proxy-v2-tlv-fmt",
+    "shard",
+    "sigalgs",
+    "slowstart",
+    "sni",
+    "socks4",
+    "ssl-max-ver",
+    "ssl-min-ver",
+    "sslf",
+    "tcp-md5sig",
+    "tcp-ut",
+    "track",
+    "verify",
+    "verifyhost",
+    "weight",
+    "ws",
 ];
 
 /// Says what becomes of a parameter that is not carried.
@@ -228,10 +303,11 @@ fn explain(keyword: &str, word: &Word, values: &[Word], notes: &mut Notes) {
             "the client's bytes go to the server as they are",
             "let clients speak TLS with the server, or let the server speak without it",
         ),
-        "verify" | "crt" | "ca-file" | "sni" | "alpn" | "npn" | "ciphers" | "ciphersuites" | "crl-file"
-        | "verifyhost" | "ssl-min-ver" | "ssl-max-ver" | "no-verify" | "check-sni" | "check-alpn"
-        | "curves" | "sigalgs" | "client-sigalgs" | "no-ssl-reuse" | "no-tls-tickets" | "no-tlsv10"
-        | "no-tlsv11" | "no-tlsv12" | "no-tlsv13" | "no-sslv3" | "force-tlsv12" | "force-tlsv13" => (
+        "verify" | "crt" | "ca-file" | "sni" | "alpn" | "npn" | "ciphers" | "ciphersuites"
+        | "crl-file" | "verifyhost" | "ssl-min-ver" | "ssl-max-ver" | "no-verify" | "check-sni"
+        | "check-alpn" | "curves" | "sigalgs" | "client-sigalgs" | "no-ssl-reuse"
+        | "no-tls-tickets" | "no-tlsv10" | "no-tlsv11" | "no-tlsv12" | "no-tlsv13" | "no-sslv3"
+        | "force-tlsv12" | "force-tlsv13" => (
             "ringbolt does not speak TLS",
             "nothing, if clients and servers speak TLS with each other",
         ),
@@ -267,10 +343,9 @@ fn explain(keyword: &str, word: &Word, values: &[Word], notes: &mut Notes) {
             "failed connects always count as bad results, and nothing else of live traffic does",
             "nothing, for layer4; answers are not looked at",
         ),
-        "track" => (
-            "every server is probed for itself",
-            "give its pool the health of the tracked one",
-        ),
+        "track" => {
+            ("every server is probed for itself", "give its pool the health of the tracked one")
+        }
         "minconn" | "maxqueue" => (
             "there is no queue: a full server's clients go to their next choice",
             "set maxconn to what the server takes",
@@ -291,9 +366,21 @@ fn explain(keyword: &str, word: &Word, values: &[Word], notes: &mut Notes) {
         | "pool-low-conn" | "pool-max-conn" | "pool-purge-delay" => {
             ("Layer 4 does not see requests", "nothing")
         }
-        "tfo" | "tcp-ut" | "namespace" | "shard" | "guid" | "init-state" | "socks4" | "log-proto"
-        | "log-bufsize" | "proxy-v2-options" | "set-proxy-v2-tlv-fmt" | "tcp-md5sig" | "stick"
-        | "allow-0rtt" | "check-via-socks4" => ("there is no key for it", "see whether servers need it"),
+        "tfo"
+        | "tcp-ut"
+        | "namespace"
+        | "shard"
+        | "guid"
+        | "init-state"
+        | "socks4"
+        | "log-proto"
+        | "log-bufsize"
+        | "proxy-v2-options"
+        | "set-proxy-v2-tlv-fmt"
+        | "tcp-md5sig"
+        | "stick"
+        | "allow-0rtt"
+        | "check-via-socks4" => ("there is no key for it", "see whether servers need it"),
         _ => ("it is not known here", "see whether HAProxy knows it: `haproxy -c -f FILE`"),
     };
     notes.note(&at, format!("server parameter {keyword} is not carried: {why}"), mend);
@@ -318,7 +405,8 @@ mod tests {
     #[test]
     fn parameters_are_read() {
         let mut notes = Notes::default();
-        let defaults = parameters(&words("check inter 3s rise 9 backup send-proxy id 7"), &mut notes);
+        let defaults =
+            parameters(&words("check inter 3s rise 9 backup send-proxy id 7"), &mut notes);
         let line = "server ws1 192.0.2.1:1 weight 10 id 5 inter 500 fastinter 100ms rise 1 fall 4 \
                     maxconn 100 no-backup send-proxy-v2 source 192.0.2.9 disabled";
         let server = read(&words(line), &defaults, &mut notes).expect("a server");
@@ -333,7 +421,8 @@ mod tests {
         assert_eq!(it.source.as_ref().map(|at| at.value.as_str()), Some("192.0.2.9"));
         assert_eq!(notes.into_lists().1, []);
         let mut notes = Notes::default();
-        let plain = read(&words("server ws2 192.0.2.2:1"), &defaults, &mut notes).expect("a server");
+        let plain =
+            read(&words("server ws2 192.0.2.2:1"), &defaults, &mut notes).expect("a server");
         assert_eq!(plain.parameters.id, None);
         assert!(plain.parameters.is_backup());
     }
@@ -375,8 +464,12 @@ mod tests {
             ("server-template ws 5-7 ws.example:8765 check", "ws5"),
         ] {
             let mut notes = Notes::default();
-            let server = read_template(&words(line), &Parameters::default(), &mut notes).expect("one");
-            assert_eq!((server.name.value.as_str(), server.address.value.as_str()), (name, "ws.example:8765"));
+            let server =
+                read_template(&words(line), &Parameters::default(), &mut notes).expect("one");
+            assert_eq!(
+                (server.name.value.as_str(), server.address.value.as_str()),
+                (name, "ws.example:8765")
+            );
             assert!(server.parameters.is_checked());
             assert_eq!(notes.into_lists().1.len(), 1);
         }

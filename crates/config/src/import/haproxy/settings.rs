@@ -59,7 +59,8 @@ impl Settings {
     pub(super) fn statement(&mut self, words: &[Word], notes: &mut Notes) -> bool {
         let Some(keyword) = words.first() else { return true };
         let value = words.get(1);
-        let whole = || Some(At::new(words.to_vec(), &span(words)));
+        // What comes after so many is nothing that decides; settings are kept for every proxy.
+        let whole = || Some(At::new(words[..words.len().min(8)].to_vec(), &span(words)));
         match keyword.text.as_str() {
             "mode" => self.mode = mode(words),
             "balance" => self.balance = whole(),
@@ -167,13 +168,18 @@ impl Settings {
                 return;
             }
             "http-request" | "http-keep-alive" | "tarpit" | "client-hs" => {
-                let message = format!("timeout {} is not carried: Layer 4 does not see requests", name.text);
+                let message =
+                    format!("timeout {} is not carried: Layer 4 does not see requests", name.text);
                 notes.note(&span(words), message, "nothing: idle sessions end by timeouts.idle");
                 return;
             }
             other => {
                 let message = format!("timeout {other} is not known here, so it is not carried");
-                notes.note(&span(words), message, "see whether HAProxy knows it: `haproxy -c -f FILE`");
+                notes.note(
+                    &span(words),
+                    message,
+                    "see whether HAProxy knows it: `haproxy -c -f FILE`",
+                );
                 return;
             }
         };

@@ -26,7 +26,8 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
 /// A timeout: 0 is none at all. What ringbolt cannot count is the nearest that it can.
 pub(super) fn limit(word: &Word, notes: &mut Notes) -> Option<At<Limit>> {
     let duration = read(word, notes)?;
-    let limit = if duration.is_zero() { Limit::Off } else { Limit::After(bounded(word, duration, notes)) };
+    let limit =
+        if duration.is_zero() { Limit::Off } else { Limit::After(bounded(word, duration, notes)) };
     Some(At::new(limit, &word.at))
 }
 
@@ -49,7 +50,8 @@ fn bounded(word: &Word, duration: Duration, notes: &mut Notes) -> Duration {
     let bounded = duration.clamp(*TIMEOUT.start(), *TIMEOUT.end());
     if bounded != duration {
         let (low, high) = (crate::time::show(*TIMEOUT.start()), crate::time::show(*TIMEOUT.end()));
-        let message = format!("{} is not between {low} and {high}: carried as the nearer of them", word.text);
+        let message =
+            format!("{} is not between {low} and {high}: carried as the nearer of them", word.text);
         notes.note(&word.at, message, "write a time between them, or 0 for none");
     }
     bounded
@@ -62,12 +64,18 @@ mod tests {
     /// Goal: every unit, and milliseconds without one. Method: one time each.
     #[test]
     fn times_have_units() {
-        for (text, micros) in
-            [("7us", 7), ("5000", 5_000_000), ("5ms", 5_000), ("5s", 5_000_000), ("2m", 120_000_000), ("0", 0)]
-        {
+        for (text, micros) in [
+            ("7us", 7),
+            ("5000", 5_000_000),
+            ("5ms", 5_000),
+            ("5s", 5_000_000),
+            ("2m", 120_000_000),
+            ("0", 0),
+        ] {
             assert_eq!(parse(text), Some(Duration::from_micros(micros)), "{text}");
         }
-        for text in ["", "s", "-1", "1.5s", "5sec", "99999999999999999999", "18446744073709551615d"] {
+        for text in ["", "s", "-1", "1.5s", "5sec", "99999999999999999999", "18446744073709551615d"]
+        {
             assert_eq!(parse(text), None, "{text}");
         }
     }

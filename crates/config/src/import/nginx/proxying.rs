@@ -1,0 +1,123 @@
+//! How a server of nginx passes connections on: what `http`, `stream`, `server` and `location` may
+//! each say, and inherit from the block around them.
+
+use super::time;
+use super::tree::Directive;
+use crate::import::model::{At, Limit};
+use crate::import::notes::Notes;
+use crate::import::word::{Word, number, shown};
+use ringbolt_core::spec::SendProxy;
+
+/// What is said of passing on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Proxying {
+    pub(super) connect: Option<At<Limit>>,
+    /// `proxy_timeout`, or `proxy_read_timeout`.
+    pub(super) idle: Option<At<Limit>>,
+    pub(super) send_proxy: Option<At<SendProxy>>,
+    pub(super) source: Option<At<String>>,
+    /// `proxy_next_upstream` is not off.
+    pub(super) goes_on: Option<At<bool>>,
+    pub(super) tries: Option<At<u64>>,
+    /// `set_real_ip_from`.
+    pub(super) trusted: Vec<At<String>>,
+    /// It passes the Upgrade header on, as a WebSocket needs it.
+    pub(super) upgrades: bool,
+    /// `proxy_pass`, which is not inherited.
+    pub(super) pass: Option<At<String>>,
+}
+
+/// Most networks that are kept for each server: a list is inherited by every one.
+const TRUSTED_MAX: usize = 256;
+
+impl Proxying {
+    /// What a block within begins with.
+    pub(super) fn inherited(&self) -> Self {
+        Self { pass: None, ..self.clone() }
+    }
+
+    /// Reads a directive; false when it is none of these.
+    pub(super) fn directive(
+        &mut self,
+        directive: &Directive,
+        is_http: bool,
+        notes: &mut Notes,
+    ) -> bool {
+        let at = directive.at();
+        let value = directive.value();
+        let text = value.map_or("", |word| &*word.text);
+        match directive.name() {
+            "proxy_pass" => self.pass = value.map(Word::placed),
+            "proxy_connect_timeout" => self.connect = time::limit(&directive.words, notes),
+            "proxy_timeout" if !is_http => self.idle = time::limit(&directive.words, notes),
+            "proxy_read_timeout" if is_http => self.idle = time::limit(&directive.words, notes),
+            "proxy_protocol" if !is_http => {
+                let form = match text {
+                    "on" => SendProxy::V1,
+                    "v2" => SendProxy::V2,
+                    _ => SendProxy::Off,
+                };
+                self.send_proxy = Some(At::new(form, &at));
+            }
+            "proxy_bind" => self.bind(directive, notes),
+            "proxy_next_upstream" => self.goes_on = Some(At::new(text != "off", &at)),
+            "proxy_next_upstream_tries" => {
+                self.tries =
+                    number(text).filter(|tries| *tries > 0).map(|tries| At::new(tries, &at));
+            }
+            "proxy_next_upstream_timeout" => {
+                let message = format!(
+                    "`{}` is not carried: every attempt has timeouts.connect, and there are `attempts`",
+                    shown(&directive.words)
+                );
+                notes.note(&at, message, "set connect and attempts so that they come to this time");
+            }
+            "set_real_ip_from" => self.trust(directive, notes),
+            "proxy_set_header" if text.eq_ignore_ascii_case("upgrade") => {
+                self.upgrades = true;
+                return false;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn bind(&mut self, directive: &Directive, notes: &mut Notes) {
+        let Some(word) = directive.value() else { return };
+        if word.text == "off" {
+            self.source = None;
+            return;
+        }
+        if word.text.contains('$') || directive.arguments().len() > 1 {
+            let message = format!("`{}` is not carried", shown(&directive.words));
+            let mend = "servers see ringbolt's own address; send_proxy tells them the client's";
+            notes.note(&directive.at(), message, mend);
+            return;
+        }
+        let (host, port) = match word.text.parse::<std::net::SocketAddr>() {
+            Ok(addr) => (addr.ip().to_string(), Some(addr.port())),
+            Err(_) => (word.text.trim_start_matches('[').trim_end_matches(']').to_owned(), None),
+        };
+        if port.is_some_and(|port| port > 0) {
+            let message = "the port of proxy_bind is not carried";
+            notes.note(
+                &word.at,
+                message,
+                "ringbolt uses the system's range, for each server all of it",
+            );
+        }
+        self.source = Some(At::new(host, &word.at));
+    }
+
+    fn trust(&mut self, directive: &Directive, notes: &mut Notes) {
+        let Some(word) = directive.value() else { return };
+        let prefix = word.text.split('/').next().unwrap_or_default();
+        if prefix.parse::<std::net::IpAddr>().is_err() || self.trusted.len() >= TRUSTED_MAX {
+            let message = format!("`{}` is not carried", shown(&directive.words));
+            let mend = "write networks, 256 at most, such as 10.0.0.0/8";
+            notes.note(&directive.at(), message, mend);
+            return;
+        }
+        self.trusted.push(At::new(word.text.clone(), &directive.at()));
+    }
+}
