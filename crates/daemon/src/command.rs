@@ -1,8 +1,11 @@
 //! The command table: what can be typed. Help texts come from here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ringbolt_config::Format;
+
+use crate::file;
 
 /// A Layer-4 TCP balancer for connections that stay: the same client meets the same server.
 #[derive(Debug, Parser)]
@@ -25,24 +28,24 @@ pub(crate) enum Command {
     },
     /// Serve in the foreground
     Run {
-        /// A ringbolt.toml
-        file: PathBuf,
+        #[command(flatten)]
+        file: File,
         /// End when the process that started this one ends
         #[arg(long, hide = true)]
         end_with_parent: bool,
     },
     /// Check a configuration: all errors and warnings at once
     Check {
-        /// A ringbolt.toml
-        file: PathBuf,
+        #[command(flatten)]
+        file: File,
         /// Print them as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Turn an haproxy.cfg or nginx.conf into a ringbolt.toml (not available yet)
+    /// Turn an haproxy.cfg or nginx.conf into a ringbolt.toml, with a note on all that it does not carry
     Convert {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-        rest: Vec<String>,
+        #[command(flatten)]
+        file: File,
     },
     /// Say where a client goes and why (not available yet)
     Explain {
@@ -78,6 +81,43 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
         rest: Vec<String>,
     },
+}
+
+/// A configuration file.
+#[derive(Debug, Args)]
+pub(crate) struct File {
+    /// A ringbolt.toml, an haproxy.cfg or an nginx.conf
+    #[arg(value_name = "FILE")]
+    pub(crate) path: PathBuf,
+    /// Which of them it is, whatever it looks like
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<FileFormat>,
+}
+
+/// A kind of configuration file, as it is typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum FileFormat {
+    Toml,
+    Haproxy,
+    Nginx,
+}
+
+impl From<FileFormat> for Format {
+    fn from(format: FileFormat) -> Self {
+        match format {
+            FileFormat::Toml => Self::Toml,
+            FileFormat::Haproxy => Self::Haproxy,
+            FileFormat::Nginx => Self::Nginx,
+        }
+    }
+}
+
+impl File {
+    /// Its path; what was said of its format holds from here on.
+    pub(crate) fn assumed(&self) -> &Path {
+        file::assume(self.format.map(Format::from));
+        &self.path
+    }
 }
 
 impl Command {

@@ -4,6 +4,7 @@
 mod check;
 mod command;
 mod control;
+mod convert;
 mod ctl;
 mod file;
 mod log;
@@ -19,11 +20,11 @@ use command::{Arguments, Command};
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Try { port, once } => try_it::try_it(port, once),
-        Command::Run { file, end_with_parent } => run::run(&file, end_with_parent),
-        Command::Check { file, json } => check::check(&file, json),
+        Command::Run { file, end_with_parent } => run::run(file.assumed(), end_with_parent),
+        Command::Check { file, json } => check::check(file.assumed(), json),
         Command::Ctl { socket, command } => ctl::ctl(&socket, &command.join(" ")),
-        unbuilt @ (Command::Convert { .. }
-        | Command::Explain { .. }
+        Command::Convert { file } => convert::convert(file.assumed()),
+        unbuilt @ (Command::Explain { .. }
         | Command::Plan { .. }
         | Command::Top { .. }
         | Command::Completions { .. }
