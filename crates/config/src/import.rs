@@ -8,11 +8,11 @@
 
 mod haproxy;
 mod model;
-mod names;
 mod nginx;
 mod notes;
 mod origins;
 mod scan;
+mod settle;
 mod texts;
 mod word;
 mod write;
@@ -86,7 +86,7 @@ pub fn import(
         Product::Haproxy => haproxy::read(&texts, surroundings, &mut notes),
         Product::Nginx => nginx::read(&mut texts, surroundings, &mut notes),
     };
-    names::settle(&mut wish, &mut notes);
+    settle::settle(&mut wish, &mut notes);
     if wish.listeners.is_empty() && !notes.is_fatal() {
         let message = format!("nothing of this {} configuration can be carried", product.name());
         notes.error(
@@ -98,9 +98,9 @@ pub fn import(
     if notes.is_fatal() {
         return Imported::unusable(texts, notes);
     }
-    let (toml, origins) = write::write(&wish, product, name);
     let (errors, notes) = notes.into_lists();
     let (text, parts) = texts.into_parts();
+    let (toml, origins) = write::write(&wish, product, &Source::of_parts(name, &parts, &text));
     Imported { text, parts, toml: Some(toml), errors, notes, origins }
 }
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ringbolt_config::{
-    Checked, Diagnostic, Format, Included, Machine, Part, Product, Source, Surroundings, check, import,
-    sniff,
+    Checked, Diagnostic, Format, Included, Machine, Part, Product, Source, Surroundings, check,
+    import, sniff,
 };
 use ringbolt_core::limits::CONFIG_BYTES_MAX;
 

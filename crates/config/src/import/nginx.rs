@@ -22,7 +22,7 @@ use super::model::{At, Limit, Listener, Pool, Server, Wish};
 use super::notes::Notes;
 use super::texts::Texts;
 use super::word::{Word, number};
-use super::{Surroundings, names};
+use super::{Surroundings, settle};
 use proxying::Proxying;
 use site::Site;
 use tree::Directive;
@@ -70,7 +70,8 @@ fn main(directive: &Directive, wish: &mut Wish, notes: &mut Notes) {
         }
         "user" => {
             wish.global.user = value.map(Word::placed);
-            wish.global.group = directive.arguments().get(1).map(Word::placed);
+            // Without one, nginx takes the group of the user's name.
+            wish.global.group = directive.arguments().get(1).or(value).map(Word::placed);
         }
         "worker_shutdown_timeout" => wish.global.drain = time::limit(&directive.words, notes),
         "events" => directive.inner().iter().for_each(|inner| left_out::main(inner, notes)),
@@ -120,7 +121,7 @@ fn block(directives: &[Directive], is_http: bool, wish: &mut Wish, notes: &mut N
     for upstream in town.upstreams.into_values().filter(|it| !it.servers.is_empty()) {
         let message =
             format!("no server leads to upstream {}, so it is not carried", upstream.name.value);
-        notes.note(&upstream.name.at, message, "nothing, or write a server for it");
+        notes.note(&upstream.name.at, message, "nothing to do, or write a server for it");
     }
 }
 
@@ -149,7 +150,7 @@ fn owners<'s>(sites: &'s [Site], notes: &mut Notes) -> HashMap<&'s str, usize> {
                     "another server has {} too, and leads to the same place: one listener for both",
                     address.value
                 );
-                notes.note(&address.at, message, "nothing");
+                notes.note(&address.at, message, "nothing to do");
             } else {
                 let message = format!(
                     "another server has {} too, and Layer 4 does not see names: its clients are led to {other}",
@@ -242,7 +243,7 @@ impl Town {
         let word = Word { text: target.value.clone(), at: pass.at.clone() };
         let addr = upstream::server_address(&word, self.is_http.then_some(80), notes)?;
         let server = Server {
-            name: names::fit(&addr, &mut Notes::default()),
+            name: settle::fit(&addr, &mut Notes::default()),
             addr,
             id: None,
             weight: None,
@@ -251,7 +252,7 @@ impl Town {
             source: Vec::new(),
         };
         let balance = At::new(Balance::RoundRobin, &pass.at);
-        let name = names::fit(target, &mut Notes::default());
+        let name = settle::fit(target, &mut Notes::default());
         Some(Upstream { name, balance, servers: vec![server] })
     }
 }
@@ -343,8 +344,7 @@ fn listener(
              as they are; nothing chooses by path or name, and no header is added or changed",
             binds[0].value
         );
-        let mend =
-            "nothing, for WebSockets of one application; give applications addresses of their own";
+        let mend = "nothing to do, for WebSockets of one application; give applications addresses of their own";
         notes.note(at, message, mend);
     }
     let name = site.name.clone().unwrap_or_else(|| pool.value.clone());
@@ -396,7 +396,7 @@ fn accept_proxy(site: &Site, notes: &mut Notes) -> (Option<At<Vec<String>>>, boo
     if site.proxying.trusted.is_empty() {
         let message = "the client is the one that the PROXY header names; nginx without set_real_ip_from maps \
                        by the address of whoever sends the header";
-        let mend = "nothing: clients are told apart where they were one; let the firewall admit only those \
+        let mend = "nothing to do: clients are told apart where they were one; let the firewall admit only those \
                     who may send headers";
         notes.note(&first.at, message, mend);
         let everybody = vec!["0.0.0.0/0".to_owned(), "::/0".to_owned()];

@@ -9,21 +9,24 @@ use ringbolt_core::spec::{SendProxy, Splice};
 use super::Product;
 use super::model::{At, Global, Health, Limit, Listener, Pool, Probe, Server, Wish};
 use super::origins::Origins;
+use crate::source::Source;
 use crate::time;
 
-/// Writes a wish. `name` is the file that it comes from.
-pub(super) fn write(wish: &Wish, product: Product, name: &str) -> (String, Origins) {
+/// Writes a wish. `source` is where its places are.
+pub(super) fn write(wish: &Wish, product: Product, source: &Source<'_>) -> (String, Origins) {
     let mut paper = Paper::default();
-    let from: String = name.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let from = source.name();
     paper.comment(&format!(
         "From {from}, a configuration of {}, by `ringbolt convert`.",
         product.name()
     ));
     global(&mut paper, &wish.global);
     for it in &wish.listeners {
+        paper.origin(source, &it.name.at);
         listener(&mut paper, it);
     }
     for it in &wish.pools {
+        paper.origin(source, &it.name.at);
         pool(&mut paper, it);
     }
     (paper.text, paper.origins)
@@ -172,11 +175,25 @@ struct Paper {
 
 impl Paper {
     fn comment(&mut self, text: &str) {
-        let _ = writeln!(self.text, "# {text}"); // a String takes everything
+        let plain = text.chars().map(|c| if c.is_control() { '?' } else { c });
+        self.text.push_str("# ");
+        self.text.extend(plain);
+        self.text.push('\n');
+    }
+
+    /// A comment that names the file and the line that what follows comes from.
+    fn origin(&mut self, source: &Source<'_>, at: &Range<usize>) {
+        let (name, line) = (source.name_at(at.start), source.position_at(at.start).line);
+        self.text.push('\n');
+        self.comment(&format!("{name}:{line}"));
     }
 
     fn table(&mut self, header: &str, at: &Range<usize>) {
-        self.text.push('\n');
+        // A comment belongs to what follows it.
+        let commented = self.text.rsplit('\n').nth(1).is_some_and(|line| line.starts_with('#'));
+        if !commented || self.text.lines().count() == 1 {
+            self.text.push('\n');
+        }
         let start = self.text.len();
         self.text.push_str(header);
         self.origins.push(start..self.text.len(), at.clone());

@@ -60,7 +60,8 @@ fn change(control: &Control) -> Result<(Changed, Vec<String>), Vec<String>> {
         return Err(refused.iter().map(|it| line(&source, it)).collect());
     };
     let old = control.force.spec();
-    let changed = control.change(&configuration.toml, spec).map_err(|error| vec![error.to_string()])?;
+    let changed =
+        control.change(&configuration.toml, spec).map_err(|error| vec![error.to_string()])?;
     let mut lines: Vec<String> =
         checked.warnings.iter().map(|it| format!("warning: {}", line(&source, it))).collect();
     let keys = only_at_start(&old.global, &spec.global);

@@ -34,8 +34,7 @@ pub(super) fn choose(
             "{} is not carried: clients keep their servers by a mapping of their addresses instead",
             affinity.value
         );
-        let mend =
-            "nothing, if an address is what a client is known by; every client is mapped anew";
+        let mend = "nothing to do, if an address is what a client is known by; every client is mapped anew";
         notes.note(&affinity.at, message, mend);
         return Choice { balance: At::new(Balance::Source, &affinity.at), key: None };
     }
@@ -45,13 +44,17 @@ pub(super) fn choose(
         "leastconn" => return plain(Balance::LeastSessions),
         random if random == "random" || random.starts_with("random(") => {
             let message = "balance random is carried as round-robin, which spreads more evenly";
-            notes.note(at, message, "nothing, or balance = \"least-sessions\"");
+            notes.note(at, message, "nothing to do, or balance = \"least-sessions\"");
             return plain(Balance::RoundRobin);
         }
         "first" => {
             let message =
                 "balance first is not carried: servers take turns instead of one after another";
-            notes.note(at, message, "nothing, unless servers are switched off when they are idle");
+            notes.note(
+                at,
+                message,
+                "nothing to do, unless servers are switched off when they are idle",
+            );
             return plain(Balance::RoundRobin);
         }
         "hash" => {
@@ -65,7 +68,8 @@ pub(super) fn choose(
         "{} needs what Layer 4 does not see: carried as a mapping of the client's address",
         shown(words)
     );
-    let mend = "nothing, if an address is what a client is known by; every client is mapped anew";
+    let mend =
+        "nothing to do, if an address is what a client is known by; every client is mapped anew";
     notes.note(at, message, mend);
     plain(Balance::Source)
 }
@@ -84,7 +88,7 @@ fn address_hash(words: &[Word], at: &Range<usize>, notes: &mut Notes) -> Option<
         None => return None,
     };
     let message = format!("{} is carried as balance = \"source\" with the same key", shown(words));
-    let mend = "nothing; every client is mapped anew, once";
+    let mend = "nothing to do; every client is mapped anew, once";
     notes.note(at, message, mend);
     Some(Choice { balance: At::new(Balance::Source, at), key: Some(At::new(key, at)) })
 }

@@ -28,7 +28,7 @@ pub(super) fn read(words: &[Word], notes: &mut Notes) -> Option<Bind> {
             Ok(bound) => {
                 if bound.range {
                     let message = format!("{text} is carried as {} ports", bound.binds.len());
-                    let mend = "nothing; each port is listed";
+                    let mend = "nothing to do; each port is listed";
                     notes.note(&address.at, message, mend);
                 }
                 if bound.dual {
@@ -202,22 +202,22 @@ fn explain(keyword: &str, word: &Word, notes: &mut Notes) {
             "bind an address that only this device has, or let the service manager choose the name space",
         ),
         "tfo" | "defer-accept" | "mss" | "tcp-ut" | "tcp-md5sig" | "cc" | "idle-ping" => {
-            ("there is no key for it", "nothing: it is not needed for what is carried")
+            ("there is no key for it", "nothing to do: it is not needed for what is carried")
         }
         "accept-netscaler-cip" => (
             "this header is not understood, and would reach the servers",
             "let the balancer in front send PROXY, and write accept-proxy",
         ),
         "process" | "thread" | "shards" | "nice" | "severity-output" | "level" | "expose-fd" => {
-            ("every worker listens for itself", "nothing")
+            ("every worker listens for itself", "nothing to do")
         }
         "user" | "group" | "uid" | "gid" | "mode" => {
-            ("it is about UNIX sockets", "nothing: listeners are TCP")
+            ("it is about UNIX sockets", "nothing to do: listeners are TCP")
         }
         "proto" | "quic-cc-algo" | "quic-force-retry" | "quic-socket" | "nbconn" => {
-            ("Layer 4 does not see which protocol it is", "nothing")
+            ("Layer 4 does not see which protocol it is", "nothing to do")
         }
-        _ if TLS.contains(&keyword) => ("ringbolt does not speak TLS", "nothing"),
+        _ if TLS.contains(&keyword) => ("ringbolt does not speak TLS", "nothing to do"),
         _ => ("it is not known here", "see whether HAProxy knows it: `haproxy -c -f FILE`"),
     };
     notes.note(&word.at, format!("bind option {keyword} is not carried: {why}"), mend);

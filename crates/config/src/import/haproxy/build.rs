@@ -71,7 +71,7 @@ fn is_carried(proxy: &Proxy, notes: &mut Notes) -> bool {
                      WebSocket pass through as they are, headers such as Upgrade and Host too; nothing \
                      chooses by path, host or cookie, and no header is added or changed"
                 );
-                let mend = "nothing, for WebSockets of one application; give applications listeners \
+                let mend = "nothing to do, for WebSockets of one application; give applications listeners \
                             of their own";
                 notes.note(&proxy.name.at, message, mend);
             }

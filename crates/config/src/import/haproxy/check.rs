@@ -114,7 +114,7 @@ impl Checks {
             "mysql-check" | "pgsql-check" | "smtpchk" | "ldap-check" | "ssl-hello-chk"
             | "spop-check" | "external-check" => {
                 let message = format!("option {} is not carried: probes only connect", name.text);
-                let mend = "nothing, if a server that takes connections is well; health kind \
+                let mend = "nothing to do, if a server that takes connections is well; health kind \
                             \"send-expect\" sends bytes and looks for others in the answer";
                 notes.note(&at, message, mend);
                 Kind::Tcp

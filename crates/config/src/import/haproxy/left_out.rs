@@ -8,7 +8,7 @@ type Why = (&'static str, &'static str);
 
 const REQUESTS: Why = (
     "Layer 4 does not see requests, and passes all of their headers on as they are",
-    "nothing, if servers do not need it; otherwise keep HAProxy in front of ringbolt for it",
+    "nothing to do, if servers do not need it; otherwise keep HAProxy in front of ringbolt for it",
 );
 
 const ANSWERS: Why =
@@ -26,13 +26,15 @@ const CHOICE: Why = (
 
 const LOGS: Why = (
     "the log goes to standard error, in the form that global.log says",
-    "nothing: the service manager takes it from there",
+    "nothing to do: the service manager takes it from there",
 );
 
-const PROCESS: Why = ("it concerns HAProxy's own process", "nothing");
+const PROCESS: Why = ("it concerns HAProxy's own process", "nothing to do");
 
-const TLS: Why =
-    ("ringbolt does not speak TLS", "nothing, if clients and servers speak TLS with each other");
+const TLS: Why = (
+    "ringbolt does not speak TLS",
+    "nothing to do, if clients and servers speak TLS with each other",
+);
 
 const STATS: Why = (
     "it is about HAProxy's own page",
@@ -90,9 +92,9 @@ pub(super) fn statement(words: &[Word], notes: &mut Notes) {
         ),
         "hash-preserve-affinity" => (
             "a full server's clients always go to their next choice",
-            "nothing, or a larger maxconn",
+            "nothing to do, or a larger maxconn",
         ),
-        "grace" => ("a drain begins at once", "nothing"),
+        "grace" => ("a drain begins at once", "nothing to do"),
         "transparent" => (
             "it is wherever the client wanted to go, which ringbolt does not know",
             "name the servers",
@@ -101,7 +103,7 @@ pub(super) fn statement(words: &[Word], notes: &mut Notes) {
             "six probes follow each other after a third of `keepalive`",
             "set keepalive to what a dead peer may cost",
         ),
-        "stick" => ("nothing is remembered of answers", "nothing: mappings need no table"),
+        "stick" => ("nothing is remembered of answers", "nothing to do: mappings need no table"),
         _ => UNKNOWN,
     };
     say(words, why, notes);
@@ -150,10 +152,10 @@ pub(super) fn option(words: &[Word], notes: &mut Notes) {
         | "use-small-buffers" => REQUESTS,
         "abortonclose" => (
             "a session ends at both sides whoever ends it",
-            "nothing: a client that leaves while it waits for a server leaves nothing behind",
+            "nothing to do: a client that leaves while it waits for a server leaves nothing behind",
         ),
         "persist" | "transparent" => CHOICE,
-        "nolinger" => ("sockets end as their peers did", "nothing"),
+        "nolinger" => ("sockets end as their peers did", "nothing to do"),
         "tcp-smart-accept"
         | "tcp-smart-connect"
         | "contstats"
@@ -187,21 +189,22 @@ pub(super) fn global(words: &[Word], notes: &mut Notes) {
         ),
         "nbproc" => ("there is one process", "set global.workers to the number of cores"),
         "maxpipes" | "maxconnrate" | "maxsessrate" | "maxsslconn" | "maxsslrate"
-        | "maxcomprate" | "maxcompcpuusage" | "maxzlibmem" | "fd-hard-limit" => {
-            ("there is no such limit", "nothing, or max_sessions and max_per_source at listeners")
-        }
+        | "maxcomprate" | "maxcompcpuusage" | "maxzlibmem" | "fd-hard-limit" => (
+            "there is no such limit",
+            "nothing to do, or max_sessions and max_per_source at listeners",
+        ),
         "cpu-map" | "cpu-policy" | "cpu-set" | "thread-groups" | "thread-group"
         | "numa-cpu-mapping" => {
             ("every worker has a core of those that it may run on", "taskset or CPUAffinity=")
         }
-        "spread-checks" | "max-spread-checks" => ("probes are spread already", "nothing"),
+        "spread-checks" | "max-spread-checks" => ("probes are spread already", "nothing to do"),
         "close-spread-time" => (
             "nothing is closed at once but by order",
             "`drain P/S over 10m` closes at an even pace",
         ),
-        "grace" => ("a drain begins at once", "nothing"),
+        "grace" => ("a drain begins at once", "nothing to do"),
         "server-state-base" | "server-state-file" => {
-            ("what is known of servers outlives a reload and a crash by itself", "nothing")
+            ("what is known of servers outlives a reload and a crash by itself", "nothing to do")
         }
         "lua-load"
         | "lua-load-per-thread"
@@ -209,7 +212,7 @@ pub(super) fn global(words: &[Word], notes: &mut Notes) {
         | "module-load"
         | "module-path"
         | "external-check"
-        | "insecure-fork-wanted" => ("no other code is loaded", "nothing"),
+        | "insecure-fork-wanted" => ("no other code is loaded", "nothing to do"),
         "daemon"
         | "master-worker"
         | "mworker-max-reloads"
@@ -279,9 +282,11 @@ pub(super) fn section(words: &[Word], notes: &mut Notes) {
     let why = match words.first().map_or("", |word| &*word.text) {
         "resolvers" => (
             "names are asked for again every 10 s by the system's resolver",
-            "nothing, unless other name servers must be asked",
+            "nothing to do, unless other name servers must be asked",
         ),
-        "peers" | "table" => ("a mapping needs no tables, so there are none to share", "nothing"),
+        "peers" | "table" => {
+            ("a mapping needs no tables, so there are none to share", "nothing to do")
+        }
         "mailers" => ("ringbolt sends no mail", "let alerts come from /metrics"),
         "userlist" | "cache" | "http-errors" | "fcgi-app" | "httpclient" => REQUESTS,
         "ring" | "log-forward" | "log-profile" | "traces" => LOGS,

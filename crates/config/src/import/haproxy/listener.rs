@@ -35,7 +35,7 @@ pub(super) fn build(
                     "addresses with accept-proxy are a listener of their own, {}",
                     name.value
                 );
-                notes.note(&binds[0].addresses[0].at, message, "nothing");
+                notes.note(&binds[0].addresses[0].at, message, "nothing to do");
             }
             let accept = binds.iter().find_map(|bind| bind.accept_proxy.clone());
             let accept = accept.map(|at| at.map(|()| everybody()));
@@ -127,7 +127,7 @@ fn backlog(settings: &Settings, binds: &[&Bind], notes: &mut Notes) -> Option<At
     let mut backlog = own.or_else(|| settings.backlog.clone())?;
     if backlog.value > BACKLOG_MAX {
         let message = format!("a backlog of {} is carried as {BACKLOG_MAX}", backlog.value);
-        notes.note(&backlog.at, message, "nothing: the kernel has no longer ones");
+        notes.note(&backlog.at, message, "nothing to do: the kernel has no longer ones");
         backlog.value = BACKLOG_MAX;
     }
     Some(backlog)

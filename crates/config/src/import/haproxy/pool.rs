@@ -11,8 +11,8 @@ use super::server::Server as Written;
 use super::settings::Settings;
 use super::{address, balance};
 use crate::import::model::{At, Health, Limit, Pool, Probe, Server};
-use crate::import::names;
 use crate::import::notes::Notes;
+use crate::import::settle;
 use crate::time::PROBE_INTERVAL;
 
 /// Retries of HAProxy where none are written.
@@ -101,7 +101,7 @@ fn server(
     let id_at = parameters.id.as_ref().map_or(&written.name.at, |id| &id.at);
     let source = parameters.source.clone().or_else(|| settings.source.clone());
     Server {
-        name: names::fit(&written.name, notes),
+        name: settle::fit(&written.name, notes),
         addr,
         id: id.map(|id| At::new(id, id_at)),
         weight,
@@ -161,7 +161,7 @@ fn attempts(proxy: &Proxy, balance: Balance, notes: &mut Notes) -> At<u64> {
     if matches!(balance, Balance::HaproxySource | Balance::HaproxySourceAvalanche) {
         let message = "under this mapping HAProxy's redispatch meets the same server again; here it is \
                        the client's next choice";
-        notes.note(&redispatch.at, message, "nothing, or attempts = 1");
+        notes.note(&redispatch.at, message, "nothing to do, or attempts = 1");
     }
     let others = match redispatch.value {
         every @ 1.. => retries / every.unsigned_abs(),

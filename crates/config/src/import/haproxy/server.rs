@@ -297,7 +297,7 @@ fn explain(keyword: &str, word: &Word, values: &[Word], notes: &mut Notes) {
     let (why, mend) = match keyword {
         "slowstart" => (
             "a server that comes back gets its whole share at once",
-            "nothing, where clients are spread by their addresses: they come as they reconnect",
+            "nothing to do, where clients are spread by their addresses: they come as they reconnect",
         ),
         "ssl" => (
             "the client's bytes go to the server as they are",
@@ -309,7 +309,7 @@ fn explain(keyword: &str, word: &Word, values: &[Word], notes: &mut Notes) {
         | "no-tls-tickets" | "no-tlsv10" | "no-tlsv11" | "no-tlsv12" | "no-tlsv13" | "no-sslv3"
         | "force-tlsv12" | "force-tlsv13" => (
             "ringbolt does not speak TLS",
-            "nothing, if clients and servers speak TLS with each other",
+            "nothing to do, if clients and servers speak TLS with each other",
         ),
         "check-ssl" => (
             "probes do not speak TLS",
@@ -317,7 +317,7 @@ fn explain(keyword: &str, word: &Word, values: &[Word], notes: &mut Notes) {
         ),
         "cookie" => (
             "Layer 4 does not see cookies",
-            "nothing: clients meet the same server by their address",
+            "nothing to do: clients meet the same server by their address",
         ),
         "downinter" => (
             "a server that is down is probed every `interval`",
@@ -329,7 +329,7 @@ fn explain(keyword: &str, word: &Word, values: &[Word], notes: &mut Notes) {
         ),
         "check-send-proxy" => (
             "probes begin with a header exactly when sessions do",
-            "nothing, where send-proxy is set too",
+            "nothing to do, where send-proxy is set too",
         ),
         "on-marked-down" => (
             "live sessions of a server that goes down are left to TCP",
@@ -341,7 +341,7 @@ fn explain(keyword: &str, word: &Word, values: &[Word], notes: &mut Notes) {
         ),
         "observe" | "error-limit" | "on-error" => (
             "failed connects always count as bad results, and nothing else of live traffic does",
-            "nothing, for layer4; answers are not looked at",
+            "nothing to do, for layer4; answers are not looked at",
         ),
         "track" => {
             ("every server is probed for itself", "give its pool the health of the tracked one")
@@ -356,7 +356,7 @@ fn explain(keyword: &str, word: &Word, values: &[Word], notes: &mut Notes) {
         ),
         "resolvers" | "resolve-prefer" | "resolve-opts" | "resolve-net" | "init-addr" => (
             "names are asked for again every 10 s by the system's resolver",
-            "nothing, unless other name servers must be asked",
+            "nothing to do, unless other name servers must be asked",
         ),
         "hash-key" => (
             "the mapping has `id` as its key",
@@ -364,7 +364,7 @@ fn explain(keyword: &str, word: &Word, values: &[Word], notes: &mut Notes) {
         ),
         "non-stick" | "redir" | "ws" | "proto" | "check-proto" | "max-reuse" | "pool-conn-name"
         | "pool-low-conn" | "pool-max-conn" | "pool-purge-delay" => {
-            ("Layer 4 does not see requests", "nothing")
+            ("Layer 4 does not see requests", "nothing to do")
         }
         "tfo"
         | "tcp-ut"

@@ -105,7 +105,7 @@ impl Settings {
 
     fn table(&mut self, words: &[Word], notes: &mut Notes) {
         let message = format!("{} is not carried: nothing is remembered of clients", shown(words));
-        let mend = "nothing, where it is for `stick`: a mapping needs no table; counters and limits \
+        let mend = "nothing to do, where it is for `stick`: a mapping needs no table; counters and limits \
                     of clients are max_per_source at a listener";
         notes.note(&span(words), message, mend);
     }
@@ -163,14 +163,18 @@ impl Settings {
             "check" => &mut self.timeouts.check,
             "queue" => {
                 let message = "timeout queue is not carried: there is no queue";
-                let mend = "nothing: a full server's clients go to their next choice at once";
+                let mend = "nothing to do: a full server's clients go to their next choice at once";
                 notes.note(&span(words), message, mend);
                 return;
             }
             "http-request" | "http-keep-alive" | "tarpit" | "client-hs" => {
                 let message =
                     format!("timeout {} is not carried: Layer 4 does not see requests", name.text);
-                notes.note(&span(words), message, "nothing: idle sessions end by timeouts.idle");
+                notes.note(
+                    &span(words),
+                    message,
+                    "nothing to do: idle sessions end by timeouts.idle",
+                );
                 return;
             }
             other => {

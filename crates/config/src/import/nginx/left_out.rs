@@ -11,7 +11,7 @@ const UNKNOWN: Why = ("it is not known here", "see whether nginx knows it: `ngin
 
 const REQUESTS: Why = (
     "Layer 4 does not see requests, and passes them on as they are",
-    "nothing, if servers do not need it; otherwise keep nginx in front of ringbolt for it",
+    "nothing to do, if servers do not need it; otherwise keep nginx in front of ringbolt for it",
 );
 
 const ANSWERS: Why =
@@ -24,12 +24,12 @@ const RULES: Why = (
 
 const LOGS: Why = (
     "the log goes to standard error, in the form that global.log says",
-    "nothing: the service manager takes it from there",
+    "nothing to do: the service manager takes it from there",
 );
 
 const TLS: Why = (
     "ringbolt does not speak TLS",
-    "nothing, if clients and servers speak TLS with each other; otherwise keep nginx in front for it",
+    "nothing to do, if clients and servers speak TLS with each other; otherwise keep nginx in front for it",
 );
 
 const VARIABLES: Why =
@@ -37,10 +37,10 @@ const VARIABLES: Why =
 
 const TRANSPORT: Why = (
     "ringbolt has its own ways with buffers and sockets",
-    "nothing: bytes are passed on as they come",
+    "nothing to do: bytes are passed on as they come",
 );
 
-const PROCESS: Why = ("it concerns nginx's own process", "nothing");
+const PROCESS: Why = ("it concerns nginx's own process", "nothing to do");
 
 /// Says why a directive outside of all blocks is not carried.
 pub(super) fn main(directive: &Directive, notes: &mut Notes) {
@@ -89,16 +89,16 @@ pub(super) fn main(directive: &Directive, notes: &mut Notes) {
 pub(super) fn upstream(directive: &Directive, notes: &mut Notes) {
     let why = match directive.name() {
         "keepalive" | "keepalive_requests" | "keepalive_time" | "keepalive_timeout" | "ntlm" => {
-            ("every session has a connection of its own to its server", "nothing")
+            ("every session has a connection of its own to its server", "nothing to do")
         }
-        "zone" | "state" => ("all workers see the same servers anyway", "nothing"),
+        "zone" | "state" => ("all workers see the same servers anyway", "nothing to do"),
         "resolver" | "resolver_timeout" => (
             "names are asked for again every 10 s by the system's resolver",
-            "nothing, unless other name servers must be asked",
+            "nothing to do, unless other name servers must be asked",
         ),
         "queue" => (
             "there is no queue",
-            "nothing: a full server's clients go to their next choice at once",
+            "nothing to do: a full server's clients go to their next choice at once",
         ),
         "check"
         | "check_http_send"
@@ -119,12 +119,12 @@ pub(super) fn server(name: &str, parameter: &Word, notes: &mut Notes) {
             "a failed connect is passed over at once, and the next client tries that server again",
             "write [pool.NAME.health] with kind \"tcp\" to keep clients off a server that is down",
         ),
-        "slow_start" => ("a server that comes back gets its whole share at once", "nothing"),
+        "slow_start" => ("a server that comes back gets its whole share at once", "nothing to do"),
         "resolve" | "service" => (
             "names are asked for again every 10 s by the system's resolver",
-            "nothing; service records (SRV) are not asked for: write address and port",
+            "nothing to do; service records (SRV) are not asked for: write address and port",
         ),
-        "route" | "drain" => ("it belongs to cookies, which Layer 4 does not see", "nothing"),
+        "route" | "drain" => ("it belongs to cookies, which Layer 4 does not see", "nothing to do"),
         "weight" | "max_conns" => ("it is no number", "write a number"),
         _ => UNKNOWN,
     };
@@ -139,7 +139,7 @@ pub(super) fn inner(directive: &Directive, notes: &mut Notes) {
         "proxy_set_header" => match header.as_deref() {
             Some("upgrade" | "connection" | "host") => (
                 "the header is the stream's own and passes through as the client sent it",
-                "nothing: this is what a WebSocket needs",
+                "nothing to do: this is what a WebSocket needs",
             ),
             Some(
                 "x-forwarded-for" | "x-real-ip" | "forwarded" | "x-forwarded-proto"
@@ -148,26 +148,28 @@ pub(super) fn inner(directive: &Directive, notes: &mut Notes) {
                 "ringbolt adds no headers",
                 "send_proxy = \"v2\" in the pool tells servers the client's address, if they understand it",
             ),
-            Some(_) | None => ("ringbolt adds no headers", "nothing, if servers do not need it"),
+            Some(_) | None => {
+                ("ringbolt adds no headers", "nothing to do, if servers do not need it")
+            }
         },
         "proxy_http_version" => (
             "the version is the client's own and passes through",
-            "nothing: a WebSocket client speaks 1.1",
+            "nothing to do: a WebSocket client speaks 1.1",
         ),
         "server_name" => (
             "Layer 4 does not see names: all clients of an address are one listener's",
-            "nothing, if there is one name at the address; give others an address of their own",
+            "nothing to do, if there is one name at the address; give others an address of their own",
         ),
         "proxy_send_timeout" => ("one time bounds silence both ways", "see timeouts.idle"),
         "proxy_half_close" => {
-            ("a half-closed session goes on in the other direction anyway", "nothing")
+            ("a half-closed session goes on in the other direction anyway", "nothing to do")
         }
         "proxy_upload_rate" | "proxy_download_rate" | "limit_rate" | "limit_rate_after" => {
-            ("nobody is slowed down", "nothing, or limits of the network")
+            ("nobody is slowed down", "nothing to do, or limits of the network")
         }
         "resolver" | "resolver_timeout" => (
             "names are asked for again every 10 s by the system's resolver",
-            "nothing, unless other name servers must be asked",
+            "nothing to do, unless other name servers must be asked",
         ),
         "allow"
         | "deny"

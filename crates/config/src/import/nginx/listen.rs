@@ -80,7 +80,7 @@ pub(super) fn read(directive: &Directive, is_http: bool, notes: &mut Notes) -> O
                 "write keepalive in the pool if its 60s are not right",
             ),
             "fastopen" | "deferred" | "accept_filter" | "rcvbuf" | "sndbuf" | "setfib" => {
-                ("there is no key for it", "nothing: it is not needed for what is carried")
+                ("there is no key for it", "nothing to do: it is not needed for what is carried")
             }
             _ => ("it is not known here", "see whether nginx knows it: `nginx -t -c FILE`"),
         };

@@ -147,7 +147,7 @@ fn choose(own: Proxying, places: Vec<Place>, notes: &mut Notes) -> Proxying {
             )
         };
         let mend = if index == chosen || pass == chosen_pass {
-            "nothing, if the servers behind it answer every path"
+            "nothing to do, if the servers behind it answer every path"
         } else {
             "give it an address of its own, or let the servers pass it on"
         };

@@ -183,7 +183,7 @@ impl Reader<'_> {
             Ok(files) => files,
             Err(error) if is_of_no_matter(&pattern.text) => {
                 let message = format!("include {} is left out: {}", pattern.text, error.message);
-                notes.note(&at, message, "nothing: what such files hold is not carried");
+                notes.note(&at, message, "nothing to do: what such files hold is not carried");
                 return Some(Vec::new());
             }
             Err(error) => {

@@ -5,8 +5,8 @@ use ringbolt_core::spec::Balance;
 use super::left_out;
 use super::tree::Directive;
 use crate::import::model::{At, Server};
-use crate::import::names;
 use crate::import::notes::Notes;
+use crate::import::settle;
 use crate::import::word::{Word, number, shown};
 
 /// Port of http where none is written.
@@ -38,8 +38,8 @@ pub(super) fn read(directive: &Directive, is_http: bool, notes: &mut Notes) -> O
             name.text, first.name.value
         );
         let mend =
-            "nothing; names of your own are safe under this mapping, as it does not use them";
-        let own = "nothing; under balance = \"source\" a name is what clients are mapped to: keep it \
+            "nothing to do; names of your own are safe under this mapping, as it does not use them";
+        let own = "nothing to do; under balance = \"source\" a name is what clients are mapped to: keep it \
                    when an address changes";
         notes.note(&name.at, message, if balance.value == Balance::Source { own } else { mend });
     }
@@ -59,7 +59,11 @@ fn balance(directive: &Directive, name: &std::ops::Range<usize>, notes: &mut Not
                     line.name() != "random" || line.arguments().iter().any(|it| it.text == "two");
                 let chosen = if least { Balance::LeastSessions } else { Balance::RoundRobin };
                 let message = format!("`{}` is carried as {}", shown(&line.words), chosen.name());
-                notes.note(&line.at(), message, "nothing: neither keeps clients at their servers");
+                notes.note(
+                    &line.at(),
+                    message,
+                    "nothing to do: neither keeps clients at their servers",
+                );
                 chosen
             }
             "sticky" | "sticky_cookie_insert" => {
@@ -68,7 +72,7 @@ fn balance(directive: &Directive, name: &std::ops::Range<usize>, notes: &mut Not
                      instead",
                     shown(&line.words)
                 );
-                let mend = "nothing, if an address is what a client is known by; every client is mapped anew";
+                let mend = "nothing to do, if an address is what a client is known by; every client is mapped anew";
                 notes.note(&line.at(), message, mend);
                 Balance::Source
             }
@@ -100,7 +104,7 @@ fn hash(line: &Directive, notes: &mut Notes) -> Balance {
         "$binary_remote_addr" => {
             let message = "hash $binary_remote_addr without consistent is no mapping of ringbolt's: \
                            carried as balance = \"source\"";
-            notes.note(&line.at(), message, "nothing; every client is mapped anew, once");
+            notes.note(&line.at(), message, "nothing to do; every client is mapped anew, once");
             Balance::Source
         }
         _ => {
@@ -108,8 +112,7 @@ fn hash(line: &Directive, notes: &mut Notes) -> Balance {
                 "`{}` needs what Layer 4 does not see: carried as a mapping of the client's address",
                 shown(&line.words)
             );
-            let mend =
-                "nothing, if an address is what a client is known by; every client is mapped anew";
+            let mend = "nothing to do, if an address is what a client is known by; every client is mapped anew";
             notes.note(&line.at(), message, mend);
             Balance::Source
         }
@@ -137,7 +140,7 @@ fn server(line: &Directive, is_http: bool, balance: Balance, notes: &mut Notes) 
         );
     }
     let mut server = Server {
-        name: names::fit(&addr, &mut Notes::default()),
+        name: settle::fit(&addr, &mut Notes::default()),
         addr,
         id: None,
         weight: None,
@@ -154,7 +157,7 @@ fn server(line: &Directive, is_http: bool, balance: Balance, notes: &mut Notes) 
             "max_conns" if count.is_some() => {
                 server.max_sessions = count.filter(|it| it.value > 0);
                 let message = "max_conns is counted over all workers here";
-                notes.note(&parameter.at, message, "nothing, if the upstream has a zone");
+                notes.note(&parameter.at, message, "nothing to do, if the upstream has a zone");
             }
             "backup" => server.backup = Some(At::new((), &parameter.at)),
             "down" => down = Some(&parameter.at),

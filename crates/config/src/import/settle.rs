@@ -1,8 +1,10 @@
-//! Names of the original that are names here too, or nearly: what must not stand in one is replaced.
+//! What both products may say of names and sources and ringbolt takes in a stricter form: made to fit,
+//! and said.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 
-use super::model::{At, Wish};
+use super::model::{At, Server, Wish};
 use super::notes::Notes;
 
 /// The name, with a note where it is another.
@@ -14,7 +16,8 @@ pub(super) fn fit(name: &At<String>, notes: &mut Notes) -> At<String> {
     }
     if value != name.value {
         let message = format!("the name {:?} is carried as {value:?}", name.value);
-        let mend = "nothing; names stand in runtime commands, without spaces, quotes and slashes";
+        let mend =
+            "nothing to do; names stand in runtime commands, without spaces, quotes and slashes";
         notes.note(&name.at, message, mend);
     }
     At::new(value, &name.at)
@@ -34,8 +37,29 @@ pub(super) fn settle(wish: &mut Wish, notes: &mut Notes) {
         let mut servers = HashMap::new();
         for server in &mut pool.servers {
             server.name = distinct(server.name.clone(), &mut servers, notes);
+            keep_fitting_sources(server, notes);
         }
     }
+}
+
+/// A source that is said for all servers may be of another family than one of them.
+fn keep_fitting_sources(server: &mut Server, notes: &mut Notes) {
+    let (name, addr) = (&server.name, &server.addr.value);
+    server.source.retain(|source| {
+        let is_v4 = source.value.parse::<IpAddr>().map(|source| source.is_ipv4());
+        let fits = match (addr.parse::<SocketAddr>(), is_v4) {
+            (Ok(addr), Ok(is_v4)) => addr.is_ipv4() == is_v4,
+            (Ok(_) | Err(_), _) => !addr.starts_with("unix:"),
+        };
+        if !fits {
+            let message = format!(
+                "server {}: {} is no source for {addr}, so it is not carried there",
+                name.value, source.value
+            );
+            notes.note(&name.at, message, "write a source of the server's family, or none");
+        }
+        fits
+    });
 }
 
 /// `taken` are the names so far, with the last number that each was given.
@@ -53,7 +77,7 @@ fn distinct(name: At<String>, taken: &mut HashMap<String, usize>, notes: &mut No
     taken.insert(other.clone(), 1);
     let message =
         format!("there is a {:?} before this one, which is carried as {other:?}", name.value);
-    notes.note(&name.at, message, "nothing, or give each its own name");
+    notes.note(&name.at, message, "nothing to do, or give each its own name");
     At::new(other, &name.at)
 }
 
