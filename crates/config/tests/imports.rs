@@ -631,9 +631,7 @@ fn errors_are_told_at_the_line_that_was_written() {
     f:15:32 pool.echo.server.weight: 99999 is not between 0 and 65535
     "#
     );
-    assert_snapshot!(told(&haproxy("frontend web\n bind :1\n default_backend ecco\nbackend echo\n server a 192.0.2.1:1")), @r#"
-    f:3:18 there is no backend "ecco"
-    "#);
+    assert_snapshot!(told(&haproxy("frontend web\n bind :1\n default_backend ecco\nbackend echo\n server a 192.0.2.1:1")), @r#"f:3:18 there is no backend "ecco""#);
     assert_snapshot!(told(&haproxy("global\n maxconn 1000000\nlisten a\n bind :1\n bind :1\n server a 192.0.2.1:1")), @r#"
     f:2:2 max_sessions = 1000000 needs 2 x 1000000 + 520 descriptors, and this process may open 20000
     f:5:7 0.0.0.0:1 is bound twice
@@ -646,9 +644,7 @@ fn errors_are_told_at_the_line_that_was_written() {
         ..Around::default()
     };
     let text = "stream {\n include d/*.conf;\n server {\n listen 80;\n proxy_pass a;\n }\n}";
-    assert_snapshot!(told(&import(Product::Nginx, "nginx.conf", text, &around)), @r#"
-    d/a.conf:2:21 pool.a.server.weight: 99999 is not between 0 and 65535
-    "#);
+    assert_snapshot!(told(&import(Product::Nginx, "nginx.conf", text, &around)), @"d/a.conf:2:21 pool.a.server.weight: 99999 is not between 0 and 65535");
 }
 
 /// Goal: a file that nothing can be made of is an error. Method: each reason.

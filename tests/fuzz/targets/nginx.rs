@@ -48,7 +48,9 @@ fuzz_target!(|text: &str| {
         assert!(finding.span.as_ref().is_none_or(|span| span.end <= imported.text.len()));
     }
     for note in &imported.notes {
-        assert!(note.help.is_some() && (note.span.is_some() || note.message.contains("more notes")));
+        assert!(
+            note.help.is_some() && (note.span.is_some() || note.message.contains("more notes"))
+        );
     }
     pictures(&source, &checked.errors, true);
     json(&source, &checked.errors, &checked.warnings);

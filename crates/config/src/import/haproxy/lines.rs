@@ -1,8 +1,9 @@
 //! An haproxy.cfg as lines of words: quotes, escapes, variables, comments, lines that go on.
 //!
-//! The rules are those of section 2.2 and 2.3 of HAProxy's configuration manual: nothing is special
-//! within '…', variables and escapes are within "…", and a backslash at the end of a line joins it
-//! with the next.
+//! The rules are those of sections 2.2 and 2.3 of HAProxy's configuration manual: nothing is special
+//! within '…', variables and escapes are within "…". A backslash at the end of a line joins it with the
+//! next: HAProxy itself has no lines that go on and refuses such a file (its issue 2740), so nothing
+//! else can be meant.
 
 use std::ops::Range;
 
