@@ -602,6 +602,20 @@ fn files_of_conf_d_stand_alone() {
     assert_eq!(spec(&nginx(stream)).pools[0].balance, Balance::NginxHash);
 }
 
+/// Goal: an address beside every address is left out, and said. Method: both in two servers, the one for
+/// every address last.
+#[test]
+fn an_address_beside_every_address_is_left_out() {
+    let text = "stream { server { listen 127.0.0.1:1; proxy_pass 192.0.2.1:1; }\n\
+                server { listen 1; listen [::1]:1; proxy_pass 192.0.2.2:1; } }";
+    let imported = nginx(text);
+    let spec = spec(&imported);
+    assert_eq!(spec.listeners.len(), 1);
+    assert_eq!(binds(&spec, "192.0.2.2:1"), ["0.0.0.0:1", "[::1]:1"]);
+    let said = listed(&imported, &imported.notes);
+    assert!(said.contains("f:1:26 127.0.0.1:1 is not listened on"), "{said}");
+}
+
 /// Goal: http and stream may have upstreams of one name. Method: both, with different servers.
 #[test]
 fn pools_of_one_name_are_two() {

@@ -96,7 +96,7 @@ impl Configuration {
     }
 
     fn foreign(product: Product, name: String, text: &str, path: &Path) -> Self {
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
         let imported = import(product, &name, text, &Around { folder });
         let checked = imported.check(&machine());
         let toml = imported.toml.unwrap_or_default();
@@ -195,7 +195,8 @@ fn read_text(path: &Path, fifo: Fifo) -> Result<String, Diagnostic> {
     let file = OpenOptions::new().read(true).custom_flags(without_waiting).open(path);
     let file = file.map_err(unreadable)?;
     let kind = file.metadata().map_err(unreadable)?.file_type();
-    if !kind.is_file() && !(kind.is_fifo() && fifo == Fifo::Waits) {
+    let readable = kind.is_file() || kind.is_fifo() && fifo == Fifo::Waits;
+    if !readable {
         let kind = match kind {
             kind if kind.is_dir() => "a directory",
             kind if kind.is_fifo() => "a fifo",

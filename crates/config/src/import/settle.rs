@@ -1,7 +1,7 @@
-//! What both products may say of names and sources and ringbolt takes in a stricter form: made to fit,
-//! and said.
+//! What both products may say of names, addresses and sources and ringbolt takes in a stricter form:
+//! made to fit, and said.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::model::{At, Server, Wish};
@@ -26,6 +26,7 @@ pub(super) fn fit(name: &At<String>, notes: &mut Notes) -> At<String> {
 /// Makes the names of listeners, of pools, and of the servers of each pool fit and differ; listeners
 /// go on leading to their pools. Of pools of one name the first is meant, as nothing else can be told.
 pub(super) fn settle(wish: &mut Wish, notes: &mut Notes) {
+    leave_out_covered(wish, notes);
     let mut taken = HashMap::new();
     for listener in &mut wish.listeners {
         listener.name = distinct(fit(&listener.name, notes), &mut taken, notes);
@@ -40,6 +41,33 @@ pub(super) fn settle(wish: &mut Wish, notes: &mut Notes) {
             keep_fitting_sources(server, notes);
         }
     }
+}
+
+/// Leaves out addresses at whose port every address is listened on too: the kernel refuses the second
+/// of such listeners, unless both share their ports, and then takes the nearer one.
+fn leave_out_covered(wish: &mut Wish, notes: &mut Notes) {
+    let parsed = |bind: &At<String>| bind.value.parse::<SocketAddr>().ok();
+    let all = wish.listeners.iter().flat_map(|it| it.binds.iter().filter_map(parsed));
+    let everywhere: HashSet<(bool, u16)> = all
+        .filter(|addr| addr.ip().is_unspecified() && addr.port() != 0)
+        .map(|addr| (addr.is_ipv4(), addr.port()))
+        .collect();
+    for listener in &mut wish.listeners {
+        listener.binds.retain(|bind| {
+            let Some(addr) = parsed(bind) else { return true };
+            let covered = everywhere.contains(&(addr.is_ipv4(), addr.port()));
+            let stays = !covered || addr.ip().is_unspecified();
+            if !stays {
+                let message = format!(
+                    "{addr} is not listened on beside every address with this port: its clients are led \
+                     where those are"
+                );
+                notes.note(&bind.at, message, "give one of them a port of its own");
+            }
+            stays
+        });
+    }
+    wish.listeners.retain(|listener| !listener.binds.is_empty());
 }
 
 /// A source that is said for all servers may be of another family than one of them.

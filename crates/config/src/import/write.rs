@@ -75,7 +75,7 @@ fn listener(paper: &mut Paper, listener: &Listener) {
         paper.plain("mptcp", "true", Some(&mptcp.at));
     }
     let (idle, fin) = (&listener.idle, &listener.fin);
-    if let Some(at) = idle.as_ref().map(|it| &it.at).or(fin.as_ref().map(|it| &it.at)) {
+    if let Some(at) = idle.as_ref().map(|it| &it.at).or_else(|| fin.as_ref().map(|it| &it.at)) {
         paper.table(&format!("[listener.{name}.timeouts]"), at);
         paper.limit("idle", idle.as_ref());
         paper.time("fin", fin.as_ref());

@@ -66,7 +66,7 @@ fn change(control: &Control) -> Result<(Changed, Vec<String>), Vec<String>> {
         checked.warnings.iter().map(|it| format!("warning: {}", line(&source, it))).collect();
     let keys = only_at_start(&old.global, &spec.global);
     lines.extend(keys.iter().map(|key| format!("global.{key} is for the next start")));
-    lines.extend(changes(&old, &spec).iter().map(ToString::to_string));
+    lines.extend(changes(&old, spec).iter().map(ToString::to_string));
     if let Some(most) = changed.capped_at {
         lines.push(format!("global.max_sessions stays at {most} until the next start"));
     }

@@ -1,12 +1,16 @@
 //! How a server of nginx passes connections on: what `http`, `stream`, `server` and `location` may
 //! each say, and inherit from the block around them.
 
+use std::net::{IpAddr, SocketAddr};
+
+use ringbolt_core::spec::SendProxy;
+
 use super::time;
 use super::tree::Directive;
+use crate::address::masked;
 use crate::import::model::{At, Limit};
 use crate::import::notes::Notes;
 use crate::import::word::{Word, number, shown};
-use ringbolt_core::spec::SendProxy;
 
 /// What is said of passing on.
 #[derive(Clone, Debug, Default)]
@@ -94,7 +98,7 @@ impl Proxying {
             notes.note(&directive.at(), message, mend);
             return;
         }
-        let (host, port) = match word.text.parse::<std::net::SocketAddr>() {
+        let (host, port) = match word.text.parse::<SocketAddr>() {
             Ok(addr) => (addr.ip().to_string(), Some(addr.port())),
             Err(_) => (word.text.trim_start_matches('[').trim_end_matches(']').to_owned(), None),
         };
@@ -111,13 +115,35 @@ impl Proxying {
 
     fn trust(&mut self, directive: &Directive, notes: &mut Notes) {
         let Some(word) = directive.value() else { return };
-        let prefix = word.text.split('/').next().unwrap_or_default();
-        if prefix.parse::<std::net::IpAddr>().is_err() || self.trusted.len() >= TRUSTED_MAX {
+        let Some(network) = network(&word.text).filter(|_| self.trusted.len() < TRUSTED_MAX) else {
             let message = format!("`{}` is not carried", shown(&directive.words));
             let mend = "write networks, 256 at most, such as 10.0.0.0/8";
             notes.note(&directive.at(), message, mend);
             return;
-        }
-        self.trusted.push(At::new(word.text.clone(), &directive.at()));
+        };
+        self.trusted.push(At::new(network, &directive.at()));
+    }
+}
+
+/// A network without the bits beyond its length, which nginx overlooks.
+fn network(text: &str) -> Option<String> {
+    let (addr, length) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
+    let addr: IpAddr = addr.parse().ok()?;
+    let bits = if addr.is_ipv4() { 32 } else { 128 };
+    let length = length.map_or(Some(bits), |length| number(length)?.try_into().ok())?;
+    (length <= bits).then(|| format!("{}/{length}", masked(addr, length)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a network is written as ringbolt takes it. Method: with and without bits beyond its length.
+    #[test]
+    fn networks_are_masked() {
+        assert_eq!(network("10.1.2.3/8").as_deref(), Some("10.0.0.0/8"));
+        assert_eq!(network("192.0.2.1").as_deref(), Some("192.0.2.1/32"));
+        assert_eq!(network("2001:db8::1/32").as_deref(), Some("2001:db8::/32"));
+        assert_eq!([network("unix:"), network("10.0.0.0/33"), network("a/8")], [None, None, None]);
     }
 }

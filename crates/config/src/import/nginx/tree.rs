@@ -17,7 +17,7 @@ use crate::import::word::{Word, span};
 pub(super) struct Directive {
     /// At least one: the name.
     pub(super) words: Vec<Word>,
-    pub(super) block: Option<Vec<Directive>>,
+    pub(super) block: Option<Vec<Self>>,
 }
 
 impl Directive {
