@@ -517,6 +517,7 @@ fn every_directive_of_nginx_is_accounted_for() {
         (false, "", "", "", "hash $ssl_preread_server_name;", "does not see"),
         (false, "", "", "", "random two;", "least-sessions"),
         (false, "", "", "", "zone a 64k;", "same servers"),
+        (false, "", "", "", "server ws.example:1;", "is a name"),
         (false, "", "", "", "server 192.0.2.2;", "no port"),
         (false, "", "", "", "server 192.0.2.2:1 down;", "weight = 0"),
         (false, "", "", "", "ip_hash; server 192.0.2.2:1 down;", "clients of the others move"),
@@ -589,6 +590,27 @@ fn every_directive_of_nginx_is_accounted_for() {
             assert!(note.help.is_some(), "{note:?}");
         }
     }
+}
+
+/// Goal: what is inherited is so until one's own takes its place. Method: rules of a probe in defaults,
+/// and networks in stream, each with and without one's own.
+#[test]
+fn lists_are_inherited_until_there_are_own_ones() {
+    let text = "defaults\n timeout connect 5s\n timeout client 1h\n timeout server 1h\n option redispatch\n \
+                option tcp-check\n tcp-check send a\n tcp-check expect string b\n\
+                listen one\n bind :1\n server s 192.0.2.1:1 check\n\
+                listen two\n bind :2\n tcp-check expect string c\n server s 192.0.2.1:1 check\n";
+    let haproxy = spec(&haproxy(text));
+    let ask =
+        |send: &[u8], expect: &[u8]| Probe::SendExpect { send: send.into(), expect: expect.into() };
+    assert_eq!(pool(&haproxy, "one").health.probe, ask(b"a", b"b"));
+    assert_eq!(pool(&haproxy, "two").health.probe, ask(b"", b"c"));
+    let text = "stream { set_real_ip_from 10.0.0.0/8; set_real_ip_from 10.1.2.3/16;\n\
+                server { listen 1 proxy_protocol; proxy_pass 192.0.2.1:1; }\n\
+                server { listen 2 proxy_protocol; set_real_ip_from 192.0.2.9; proxy_pass 192.0.2.2:1; } }";
+    let nginx = spec(&nginx(text));
+    let networks = nginx.listeners.iter().map(|it| it.accept_proxy.len()).collect::<Vec<_>>();
+    assert_eq!(networks, [2, 1]);
 }
 
 /// Goal: a file that http or stream includes is a configuration too. Method: one of each.

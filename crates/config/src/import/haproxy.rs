@@ -136,7 +136,8 @@ impl Sections {
             [_, name, ..] => (Some(name), None),
             [_] | [] => (None, None),
         };
-        self.latest = from.map(|parent| self.settings(parent, notes)).unwrap_or_default();
+        let parent = from.map(|parent| self.settings(parent, notes));
+        self.latest = parent.map(|parent| parent.inherited()).unwrap_or_default();
         self.latest_name = name.map(|name| name.text.clone());
     }
 
@@ -181,7 +182,7 @@ impl Sections {
             }
             rest => (self.latest.clone(), rest),
         };
-        let mut proxy = Proxy::new(kind, name, settings);
+        let mut proxy = Proxy::new(kind, name, settings.inherited());
         // The old form: an address after the name.
         if !rest.is_empty() {
             let mut line = vec![keyword.clone()];

@@ -1,5 +1,7 @@
 //! How HAProxy probes servers: `option httpchk`, `option tcp-check` and the like, with their rules.
 
+use std::ops::Range;
+
 use crate::import::model::{At, Probe};
 use crate::import::notes::Notes;
 use crate::import::word::{Word, shown, span};
@@ -12,7 +14,11 @@ pub(super) struct Checks {
     uri: Option<String>,
     host: Option<String>,
     status: Option<String>,
-    steps: Vec<At<Step>>,
+    /// Of `tcp-check`, what comes first of each.
+    send: Option<At<String>>,
+    expect: Option<At<String>>,
+    /// The rules are those of a `defaults` section: the first of one's own takes their place.
+    rules_inherited: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,32 +77,38 @@ impl Checks {
     }
 
     fn tcp(&self, notes: &mut Notes) -> Probe {
-        let (mut send, mut expect) = (None, None);
-        for step in &self.steps {
-            match &step.value {
-                Step::Send(text) if send.is_none() && expect.is_none() => send = Some(text.clone()),
-                Step::Expect(text) if expect.is_none() => expect = Some(text.clone()),
-                Step::Send(_) | Step::Expect(_) => {
-                    let message =
-                        "a probe sends once and then expects once: this step is not carried";
-                    let mend = "see that the first answer tells enough: this decides who is up";
-                    notes.note(&step.at, message, mend);
-                }
-            }
-        }
-        match (send, expect) {
+        let text = |it: &Option<At<String>>| it.as_ref().map(|it| it.value.clone());
+        match (text(&self.send), text(&self.expect)) {
             (send, Some(expect)) => Probe::SendExpect { send: send.unwrap_or_default(), expect },
             (Some(_), None) => {
-                let at = &self.steps[0].at;
                 let message = "a probe that expects no answer only connects: nothing is sent";
-                notes.note(
-                    at,
-                    message,
-                    "add what a good answer has in it: tcp-check expect string …",
-                );
+                let mend = "add what a good answer has in it: tcp-check expect string …";
+                self.send.iter().for_each(|send| notes.note(&send.at, message, mend));
                 Probe::Tcp
             }
             (None, None) => Probe::Tcp,
+        }
+    }
+
+    /// The same for a proxy that may have rules of its own.
+    pub(super) fn inherited(&self) -> Self {
+        Self { rules_inherited: true, ..self.clone() }
+    }
+
+    fn step(&mut self, step: Step, at: &Range<usize>, notes: &mut Notes) {
+        if std::mem::take(&mut self.rules_inherited) {
+            (self.send, self.expect) = (None, None);
+        }
+        match step {
+            Step::Send(text) if self.send.is_none() && self.expect.is_none() => {
+                self.send = Some(At::new(text, at));
+            }
+            Step::Expect(text) if self.expect.is_none() => self.expect = Some(At::new(text, at)),
+            Step::Send(_) | Step::Expect(_) => {
+                let message = "a probe sends once and then expects once: this step is not carried";
+                let mend = "see that the first answer tells enough: this decides who is up";
+                notes.note(at, message, mend);
+            }
         }
     }
 
@@ -104,6 +116,12 @@ impl Checks {
     pub(super) fn option(&mut self, words: &[Word], notes: &mut Notes) -> bool {
         let Some(name) = words.get(1) else { return false };
         let at = span(words);
+        if name.text == "httpchk" && at.len() > TEXT_BYTES_MAX {
+            let message = "this request is too long for a probe: carried as OPTIONS /";
+            notes.note(&at, message, format!("write it in {TEXT_BYTES_MAX} bytes"));
+            self.kind = Some(At::new(Kind::Http, &at));
+            return true;
+        }
         let kind = match name.text.as_str() {
             "httpchk" => {
                 self.request(&words[2..]);
@@ -230,9 +248,12 @@ impl Checks {
             ["expect", "binary", hex, ..] => text_of(hex).map(Step::Expect),
             _ => None,
         };
-        let room = self.steps.len() < STEPS_MAX;
-        match step.filter(|step| room && *step != Step::Expect(String::new())) {
-            Some(step) => self.steps.push(At::new(step, &at)),
+        let fits = |step: &Step| match step {
+            Step::Send(text) => text.len() <= TEXT_BYTES_MAX,
+            Step::Expect(text) => (1..=TEXT_BYTES_MAX).contains(&text.len()),
+        };
+        match step.filter(fits) {
+            Some(step) => self.step(step, &at, notes),
             None => {
                 let message = format!("{} is not carried", shown(words));
                 let mend = "a probe connects, sends bytes and looks for others in the answer; see \
@@ -243,8 +264,8 @@ impl Checks {
     }
 }
 
-/// Steps that are kept of one list; two of them can be carried.
-const STEPS_MAX: usize = 64;
+/// Bytes that a probe sends or waits for.
+const TEXT_BYTES_MAX: usize = crate::health::PROBE_BYTES_MAX;
 
 fn host_of(line: &str) -> Option<String> {
     let (name, value) = line.split_once(':')?;

@@ -18,6 +18,12 @@ pub(super) enum Mode {
     Other,
 }
 
+/// Bytes of a line of which words are kept.
+const LINE_BYTES_MAX: usize = 1_024;
+
+/// Keywords of which words are kept.
+const KEPT: &[&str] = &["balance", "hash-type", "default_backend", "http-check"];
+
 /// The settings of a proxy, or of a `defaults` section.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
@@ -59,8 +65,14 @@ impl Settings {
     pub(super) fn statement(&mut self, words: &[Word], notes: &mut Notes) -> bool {
         let Some(keyword) = words.first() else { return true };
         let value = words.get(1);
-        // What comes after so many is nothing that decides; settings are kept for every proxy.
-        let whole = || Some(At::new(words[..words.len().min(8)].to_vec(), &span(words)));
+        let at = span(words);
+        // Settings are kept for every proxy, so that what is long in them is so many times.
+        if at.len() > LINE_BYTES_MAX && KEPT.contains(&&*keyword.text) {
+            let message = format!("`{}` is not carried: it is too long", shown(words));
+            notes.note(&at, message, format!("write it in {LINE_BYTES_MAX} bytes"));
+            return true;
+        }
+        let whole = || Some(At::new(words.to_vec(), &at));
         match keyword.text.as_str() {
             "mode" => self.mode = mode(words),
             "balance" => self.balance = whole(),
@@ -110,6 +122,11 @@ impl Settings {
         notes.note(&span(words), message, mend);
     }
 
+    /// What a proxy begins with, or a `defaults` section that names another.
+    pub(super) fn inherited(&self) -> Self {
+        Self { checks: self.checks.inherited(), ..self.clone() }
+    }
+
     fn option(&mut self, words: &[Word], notes: &mut Notes) {
         if self.checks.option(words, notes) {
             return;
@@ -122,7 +139,12 @@ impl Settings {
         match name.text.as_str() {
             "redispatch" => {
                 let number = words.get(2).map_or(Some(-1), |word| word.text.parse().ok());
-                self.redispatch = number.map(|number| At::new(number, &at));
+                if number.is_none() {
+                    let message =
+                        format!("`{}` has no number, so the usual is meant", shown(words));
+                    notes.note(&at, message, "write a number, or none");
+                }
+                self.redispatch = Some(At::new(number.unwrap_or(-1), &at));
             }
             "tcplog" => self.tcplog = Some(At::new((), &at)),
             "splice-auto" | "splice-request" | "splice-response" => {

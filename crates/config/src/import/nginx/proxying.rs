@@ -2,6 +2,7 @@
 //! each say, and inherit from the block around them.
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use ringbolt_core::spec::SendProxy;
 
@@ -23,21 +24,23 @@ pub(super) struct Proxying {
     /// `proxy_next_upstream` is not off.
     pub(super) goes_on: Option<At<bool>>,
     pub(super) tries: Option<At<u64>>,
-    /// `set_real_ip_from`.
-    pub(super) trusted: Vec<At<String>>,
+    /// `set_real_ip_from`, as a list that many share.
+    pub(super) trusted: Rc<Vec<At<String>>>,
+    /// The list is that of the block around: the first of one's own takes its place.
+    trusted_inherited: bool,
     /// It passes the Upgrade header on, as a WebSocket needs it.
     pub(super) upgrades: bool,
     /// `proxy_pass`, which is not inherited.
     pub(super) pass: Option<At<String>>,
 }
 
-/// Most networks that are kept for each server: a list is inherited by every one.
+/// Most networks of a list.
 const TRUSTED_MAX: usize = 256;
 
 impl Proxying {
     /// What a block within begins with.
     pub(super) fn inherited(&self) -> Self {
-        Self { pass: None, ..self.clone() }
+        Self { pass: None, trusted_inherited: true, ..self.clone() }
     }
 
     /// Reads a directive; false when it is none of these.
@@ -98,11 +101,14 @@ impl Proxying {
             notes.note(&directive.at(), message, mend);
             return;
         }
-        let (host, port) = match word.text.parse::<SocketAddr>() {
-            Ok(addr) => (addr.ip().to_string(), Some(addr.port())),
-            Err(_) => (word.text.trim_start_matches('[').trim_end_matches(']').to_owned(), None),
+        let plain = word.text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let written = word.text.parse::<SocketAddr>().map(|addr| (addr.ip(), addr.port()));
+        let Ok((host, port)) = written.or_else(|_| plain.map(|host| (host, 0))) else {
+            let message = format!("`{}` is not carried: it is no address", shown(&directive.words));
+            notes.note(&directive.at(), message, "write an address of this machine");
+            return;
         };
-        if port.is_some_and(|port| port > 0) {
+        if port > 0 {
             let message = "the port of proxy_bind is not carried";
             notes.note(
                 &word.at,
@@ -110,18 +116,21 @@ impl Proxying {
                 "ringbolt uses the system's range, for each server all of it",
             );
         }
-        self.source = Some(At::new(host, &word.at));
+        self.source = Some(At::new(host.to_string(), &word.at));
     }
 
     fn trust(&mut self, directive: &Directive, notes: &mut Notes) {
         let Some(word) = directive.value() else { return };
+        if std::mem::take(&mut self.trusted_inherited) {
+            self.trusted = Rc::default();
+        }
         let Some(network) = network(&word.text).filter(|_| self.trusted.len() < TRUSTED_MAX) else {
             let message = format!("`{}` is not carried", shown(&directive.words));
             let mend = "write networks, 256 at most, such as 10.0.0.0/8";
             notes.note(&directive.at(), message, mend);
             return;
         };
-        self.trusted.push(At::new(network, &directive.at()));
+        Rc::make_mut(&mut self.trusted).push(At::new(network, &directive.at()));
     }
 }
 

@@ -201,12 +201,25 @@ pub(super) fn server_address(
     let has_port = !text.ends_with(']')
         && text.rsplit_once(':').is_some_and(|(_, port)| number(port).is_some());
     match (has_port, port) {
-        (true, _) => Some(word.placed()),
-        (false, Some(port)) => Some(At::new(format!("{text}:{port}"), &word.at)),
+        (true, _) => Some(named(word.placed(), notes)),
+        (false, Some(port)) => Some(named(At::new(format!("{text}:{port}"), &word.at), notes)),
         (false, None) => {
             let message = format!("server {text} is not carried: it has no port");
             notes.note(&word.at, message, "write ADDRESS:PORT");
             None
         }
     }
+}
+
+/// The same address, with a note where it is a name.
+fn named(addr: At<String>, notes: &mut Notes) -> At<String> {
+    if addr.value.parse::<std::net::SocketAddr>().is_err() {
+        let message = format!(
+            "{} is a name: nginx makes a server of each of its addresses, here it is one server",
+            addr.value
+        );
+        let mend = "nothing to do, if it has one address; otherwise write a server for each";
+        notes.note(&addr.at, message, mend);
+    }
+    addr
 }
