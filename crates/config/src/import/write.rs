@@ -171,6 +171,8 @@ fn server(paper: &mut Paper, pool: &str, server: &Server) {
 struct Paper {
     text: String,
     origins: Origins,
+    /// The last line is a comment on the next.
+    commented: bool,
 }
 
 impl Paper {
@@ -186,12 +188,12 @@ impl Paper {
         let (name, line) = (source.name_at(at.start), source.position_at(at.start).line);
         self.text.push('\n');
         self.comment(&format!("{name}:{line}"));
+        self.commented = true;
     }
 
     fn table(&mut self, header: &str, at: &Range<usize>) {
         // A comment belongs to what follows it.
-        let commented = self.text.rsplit('\n').nth(1).is_some_and(|line| line.starts_with('#'));
-        if !commented || self.text.lines().count() == 1 {
+        if !std::mem::take(&mut self.commented) {
             self.text.push('\n');
         }
         let start = self.text.len();
