@@ -73,6 +73,8 @@ pub struct Ringbolt {
     base: usize,
     log: Log,
     folder: Folder,
+    /// The name of its configuration file in `folder`.
+    file: String,
 }
 
 impl Ringbolt {
@@ -109,10 +111,35 @@ impl Ringbolt {
     /// # Panics
     ///
     /// When it ends before, or the line does not come.
-    pub fn start_with(mut command: Command, stdin: Stdio, config: &str) -> Self {
-        raise_descriptor_limit();
+    pub fn start_with(command: Command, stdin: Stdio, config: &str) -> Self {
         let folder = Folder::new();
-        command.arg("run").arg(folder.write("ringbolt.toml", config));
+        folder.write("ringbolt.toml", config);
+        Self::start_in(command, stdin, folder, "ringbolt.toml")
+    }
+
+    /// The same with a configuration file that lies in a folder, beside whatever it includes.
+    ///
+    /// # Panics
+    ///
+    /// When it ends before, or the line does not come.
+    pub fn start_in(command: Command, stdin: Stdio, folder: Folder, file: &str) -> Self {
+        Self::start_arguments(command, stdin, folder, file, &[])
+    }
+
+    /// The same with more arguments after the file.
+    ///
+    /// # Panics
+    ///
+    /// When it ends before, or the line does not come.
+    pub fn start_arguments(
+        mut command: Command,
+        stdin: Stdio,
+        folder: Folder,
+        file: &str,
+        arguments: &[&str],
+    ) -> Self {
+        raise_descriptor_limit();
+        command.arg("run").arg(folder.file(file)).args(arguments);
         command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = Owned(command.spawn().expect("the binary starts"));
         let log = Log::of(child.0.stderr.take().expect("piped"));
@@ -124,7 +151,7 @@ impl Ringbolt {
         });
         let base = descriptors(child.0.id());
         println!("base: {:?}", descriptor_names(child.0.id()));
-        Self { child, addresses, base, log, folder }
+        Self { child, addresses, base, log, folder, file: file.into() }
     }
 
     /// Where its first listener is.
@@ -139,12 +166,17 @@ impl Ringbolt {
 
     /// Overwrites its configuration file.
     pub fn write_configuration(&self, text: &str) {
-        self.folder.write("ringbolt.toml", text);
+        self.folder.write(&self.file, text);
     }
 
     /// The path of its configuration file.
     pub fn configuration(&self) -> String {
-        self.folder.file("ringbolt.toml")
+        self.folder.file(&self.file)
+    }
+
+    /// The folder of its configuration file.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
     }
 
     /// The supervisor's pid.

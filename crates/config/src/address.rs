@@ -169,7 +169,8 @@ pub(crate) fn network(value: &DeValue<'_>) -> Read<Network> {
     }
 }
 
-fn masked(addr: IpAddr, prefix: u8) -> IpAddr {
+/// The address without what lies beyond its prefix.
+pub(crate) fn masked(addr: IpAddr, prefix: u8) -> IpAddr {
     match addr {
         IpAddr::V4(addr) => {
             let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);

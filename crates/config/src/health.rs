@@ -16,7 +16,7 @@ use crate::time::{self, PROBE_INTERVAL};
 use crate::value::{self, Read, Wrong, choice, duration, integer, quoted, string};
 
 /// Most bytes that a probe sends or waits for.
-const PROBE_BYTES_MAX: usize = 4096;
+pub(crate) const PROBE_BYTES_MAX: usize = 4096;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {

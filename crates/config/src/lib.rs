@@ -1,4 +1,5 @@
-//! Text to [`Spec`]: every error at once, each with its place, the reason and the mend.
+//! Text to [`Spec`]: every error at once, each with its place, the reason and the mend; and the
+//! configurations of HAProxy and nginx to such a text ([`import`]).
 //!
 //! Pure: the text and what the machine allows are arguments. It opens no file, asks no system call
 //! and resolves no name. The same [`check`] stands behind `run`, `check`, reload and `plan`, so a
@@ -14,6 +15,7 @@ mod family;
 mod format;
 mod global;
 mod health;
+mod import;
 mod listener;
 mod nearest;
 mod pool;
@@ -27,8 +29,9 @@ mod value;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use format::{Format, sniff};
+pub use import::{Imported, Included, Product, Surroundings, import};
 pub use render::{json, pictures};
-pub use source::{Position, Source};
+pub use source::{Part, Position, Source};
 
 use diagnostic::Findings;
 use ringbolt_core::limits::CONFIG_BYTES_MAX;

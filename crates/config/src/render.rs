@@ -73,7 +73,7 @@ impl Entry {
     fn of(source: &Source<'_>, diagnostic: &Diagnostic) -> Self {
         let position = source.position(diagnostic);
         Self {
-            file: source.name().to_owned(),
+            file: source.name_of(diagnostic).to_owned(),
             line: position.map(|position| position.line),
             column: position.map(|position| position.column),
             message: diagnostic.message.clone(),
@@ -104,7 +104,7 @@ impl fmt::Display for Picture<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without a picture the place has to stand in the sentence.
         if self.mark().is_none() {
-            write!(f, "{}: ", self.source.name())?;
+            write!(f, "{}: ", self.source.name_of(self.diagnostic))?;
             if let Some(at) = self.source.position(self.diagnostic) {
                 write!(f, "line {}, column {}: ", at.line, at.column)?;
             }
@@ -155,10 +155,10 @@ impl SourceCode for Source<'_> {
         let after = context_lines_after + last - position.line;
         let (first, lines) = self.excerpt(span.offset(), context_lines_before, after);
         Ok(Box::new(MietteSpanContents::new_named(
-            self.name().to_owned(),
+            self.name_at(span.offset()).to_owned(),
             &self.shown().as_bytes()[lines.clone()],
             (lines.start, lines.len()).into(),
-            first,
+            first.saturating_sub(self.first_line_at(span.offset())),
             position.column - 1,
             last - position.line + 1,
         )))

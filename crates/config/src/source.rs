@@ -16,10 +16,21 @@ pub struct Position {
     pub column: usize,
 }
 
-/// A configuration's text, ready to be pointed into.
+/// A file among those that a text was put together from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its name as the operator would write it.
+    pub name: String,
+    /// The byte of the text at which it begins: the first of a line.
+    pub start: usize,
+}
+
+/// A configuration's text, ready to be pointed into. It may be that of several files, one after the
+/// other: places are then told by file and line.
 #[derive(Clone, Debug)]
 pub struct Source<'t> {
-    name: &'t str,
+    /// Where the files begin, and their names; the first begins at 0, so it is never empty.
+    files: Vec<(usize, &'t str)>,
     text: &'t str,
     /// What a terminal may see of `text`, byte for byte at the same offsets, and a newline at the
     /// very end: the place of what is missing there.
@@ -31,14 +42,46 @@ pub struct Source<'t> {
 impl<'t> Source<'t> {
     /// A text and the name of its file as the operator wrote it.
     pub fn new(name: &'t str, text: &'t str) -> Self {
-        let after_newlines = text.match_indices('\n').map(|(newline, _)| newline + 1);
-        let line_starts = std::iter::once(0).chain(after_newlines).collect();
-        Self { name, text, shown: harmless(text), line_starts }
+        Self::with_files(vec![(0, name)], text)
     }
 
-    /// The name of the file.
+    /// A text that was put together from several files, in the order of their places; `name` is that
+    /// of the first, also when there is no part of it.
+    pub fn of_parts(name: &'t str, parts: &'t [Part], text: &'t str) -> Self {
+        let others = parts.iter().filter(|part| part.start > 0);
+        let files = others.map(|part| (part.start, part.name.as_str()));
+        Self::with_files(std::iter::once((0, name)).chain(files).collect(), text)
+    }
+
+    fn with_files(files: Vec<(usize, &'t str)>, text: &'t str) -> Self {
+        let after_newlines = text.match_indices('\n').map(|(newline, _)| newline + 1);
+        let line_starts = std::iter::once(0).chain(after_newlines).collect();
+        Self { files, text, shown: harmless(text), line_starts }
+    }
+
+    /// The name of the file; of several, the first.
     pub fn name(&self) -> &'t str {
-        self.name
+        self.files[0].1
+    }
+
+    /// The name of the file that a diagnostic is about.
+    pub fn name_of(&self, diagnostic: &Diagnostic) -> &'t str {
+        self.name_at(diagnostic.span.as_ref().map_or(0, |span| span.start))
+    }
+
+    pub(crate) fn name_at(&self, offset: usize) -> &'t str {
+        self.file_at(offset).1
+    }
+
+    /// Where the file that holds an offset begins, and its name.
+    fn file_at(&self, offset: usize) -> (usize, &'t str) {
+        let after = self.files.partition_point(|(start, _)| *start <= offset);
+        self.files[after.max(1) - 1]
+    }
+
+    /// The line at which the file that holds an offset begins, counted from 0.
+    pub(crate) fn first_line_at(&self, offset: usize) -> usize {
+        self.line_index(self.file_at(offset).0)
     }
 
     /// Where a diagnostic begins; `None` when it is about the file as a whole.
@@ -51,7 +94,8 @@ impl<'t> Source<'t> {
         let index = self.line_index(offset);
         let start = self.line_starts[index];
         let before = self.text[start..offset].trim_start_matches(BYTE_ORDER_MARK);
-        Position { line: index + 1, column: before.chars().count() + 1 }
+        let line = index - self.first_line_at(offset) + 1;
+        Position { line, column: before.chars().count() + 1 }
     }
 
     /// The part of a range that lies on its first line, at the boundaries of characters.
@@ -155,6 +199,27 @@ mod tests {
         assert_eq!(source.clip(&(2..2)), 1..1);
         assert_eq!(source.clip(&(90..99)), 6..6);
         assert_eq!(source.clip(&Range { start: 5, end: 4 }), 5..5);
+    }
+
+    /// Goal: of several files in one text each has its own name and lines. Method: three of them, one
+    /// empty, and offsets on both sides of where they meet.
+    #[test]
+    fn several_files_are_told_apart() {
+        let text = "a\nb\nc\n\nd";
+        let part = |name: &str, start| Part { name: name.into(), start };
+        let parts = [part("f", 0), part("g", 4), part("empty", 6), part("h", 7)];
+        let source = Source::of_parts("f", &parts, text);
+        let place = |offset| {
+            let diagnostic = Diagnostic::error("reason").at(offset..offset);
+            let position = source.position(&diagnostic).expect("a place");
+            (source.name_of(&diagnostic), position.line)
+        };
+        assert_eq!(
+            [place(0), place(3), place(4), place(6)],
+            [("f", 1), ("f", 2), ("g", 1), ("empty", 1)]
+        );
+        assert_eq!([place(7), place(99)], [("h", 1), ("h", 1)]);
+        assert_eq!(source.name_of(&Diagnostic::error("reason")), "f");
     }
 
     /// Goal: a configuration cannot speak to the terminal. Method: an escape, a NUL and a mark that

@@ -96,8 +96,29 @@ pub const DESCRIPTORS_PER_WORKER: u64 = 2 + 2 * PIPES_PER_WORKER as u64;
 /// weight, 128 MiB.
 pub const RING_POINTS_MAX: u64 = 1 << 24;
 
-/// Bytes of a configuration file.
+/// Bytes of a configuration file; of an nginx.conf, together with the files that it includes.
 pub const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Files that an nginx.conf may be made of.
+pub const IMPORT_FILES_MAX: usize = 1_000;
+
+/// How deep an nginx.conf may nest: files in files, and blocks in blocks, each.
+pub const IMPORT_DEPTH_MAX: usize = 32;
+
+/// Words of an haproxy.cfg or an nginx.conf, each counted as often as its file is included.
+pub const IMPORT_WORDS_MAX: usize = 1 << 19;
+
+/// Words of one line of an haproxy.cfg, or of one directive of an nginx.conf.
+pub const IMPORT_LINE_WORDS_MAX: usize = 4_096;
+
+/// Bytes of one word of either. nginx itself takes 4,096, HAProxy lines of any length.
+pub const IMPORT_WORD_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes that environment variables may add to an haproxy.cfg.
+pub const IMPORT_VARIABLE_BYTES_MAX: usize = 1 << 20;
+
+/// Notes of one conversion; how many more there are is said.
+pub const IMPORT_NOTES_MAX: usize = 1_000;
 
 const _: () = assert!(TURN_BYTES >= BLOCK, "a turn moves at least one block");
 const _: () = assert!(PIPE_BYTES >= PIPE_BYTES_LEAST && PIPE_BYTES <= 1 << 20, "see splice(2)");

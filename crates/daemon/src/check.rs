@@ -4,17 +4,17 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
-use ringbolt_config::{Diagnostic, Source, json, pictures};
+use ringbolt_config::{Diagnostic, json, pictures};
 
 use crate::file::Configuration;
 
 /// Prints what is wrong; 0 when the file is valid, 1 when it is not.
 pub(crate) fn check(path: &Path, as_json: bool) -> ExitCode {
-    let Configuration { name, text, checked } = Configuration::read(path);
-    let source = Source::new(&name, &text);
+    let configuration = Configuration::read(path);
+    let (source, checked) = (configuration.source(), &configuration.checked);
     // What only `run` refuses is worth a warning here.
-    let unbuilt = checked.not_available.into_iter().map(Diagnostic::into_warning);
-    let warnings: Vec<Diagnostic> = checked.warnings.into_iter().chain(unbuilt).collect();
+    let unbuilt = checked.not_available.iter().cloned().map(Diagnostic::into_warning);
+    let warnings: Vec<Diagnostic> = checked.warnings.iter().cloned().chain(unbuilt).collect();
     if as_json {
         println!("{}", json(&source, &checked.errors, &warnings));
     } else {
@@ -22,7 +22,8 @@ pub(crate) fn check(path: &Path, as_json: bool) -> ExitCode {
         eprint!("{}", pictures(&source, &checked.errors, colour));
         eprint!("{}", pictures(&source, &warnings, colour));
         let verdict = if checked.errors.is_empty() { "valid" } else { "not valid" };
-        println!("{name}: {verdict}{}", counts(checked.errors.len(), warnings.len()));
+        let counts = counts(checked.errors.len(), warnings.len());
+        println!("{}: {verdict}{counts}", configuration.name);
     }
     ExitCode::from(u8::from(!checked.errors.is_empty()))
 }

@@ -1,8 +1,11 @@
 //! The command table: what can be typed. Help texts come from here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Parser, Subcommand, ValueEnum, value_parser};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use ringbolt_config::Format;
+
+use crate::file;
 
 /// Clients in the largest sample.
 const SAMPLE_MAX: u64 = 10_000_000_000;
@@ -31,29 +34,29 @@ pub(crate) enum Command {
     },
     /// Serve in the foreground
     Run {
-        /// A ringbolt.toml
-        file: PathBuf,
+        #[command(flatten)]
+        file: File,
         /// End when the process that started this one ends
         #[arg(long, hide = true)]
         end_with_parent: bool,
     },
     /// Check a configuration: all errors and warnings at once
     Check {
-        /// A ringbolt.toml
-        file: PathBuf,
+        #[command(flatten)]
+        file: File,
         /// Print them as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Turn an haproxy.cfg or nginx.conf into a ringbolt.toml (not available yet)
+    /// Turn an haproxy.cfg or nginx.conf into a ringbolt.toml, with a note on all that it does not carry
     Convert {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-        rest: Vec<String>,
+        #[command(flatten)]
+        file: File,
     },
     /// Say where a client goes and why
     Explain {
-        /// A ringbolt.toml
-        file: PathBuf,
+        #[command(flatten)]
+        file: File,
         /// Addresses of clients
         #[arg(required = true, value_name = "ADDRESS")]
         addresses: Vec<String>,
@@ -69,10 +72,13 @@ pub(crate) enum Command {
     },
     /// Say which clients a change of the configuration would move
     Plan {
-        /// A ringbolt.toml: what is in force now
+        /// A ringbolt.toml, an haproxy.cfg or an nginx.conf: what is in force now
         old: PathBuf,
-        /// A ringbolt.toml: what is to be
+        /// What is to be; it may be of another kind
         new: PathBuf,
+        /// Which kind both are, whatever they look like
+        #[arg(long, value_enum)]
+        format: Option<FileFormat>,
         /// Of the clients in this file, an address a line
         #[arg(long, value_name = "FILE", conflicts_with_all = ["sample", "family"])]
         clients: Option<PathBuf>,
@@ -119,6 +125,46 @@ pub(crate) enum Family {
     V4,
     /// The global unicast addresses of IPv6
     V6,
+}
+
+/// A configuration file.
+#[derive(Debug, Args)]
+pub(crate) struct File {
+    /// A ringbolt.toml, an haproxy.cfg or an nginx.conf
+    #[arg(value_name = "FILE")]
+    pub(crate) path: PathBuf,
+    /// Which of them it is, whatever it looks like
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<FileFormat>,
+}
+
+/// A kind of configuration file, as it is typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum FileFormat {
+    Toml,
+    Haproxy,
+    Nginx,
+}
+
+impl FileFormat {
+    /// Holds from here on for every file, whatever it looks like.
+    pub(crate) fn assume(self) {
+        file::assume(match self {
+            Self::Toml => Format::Toml,
+            Self::Haproxy => Format::Haproxy,
+            Self::Nginx => Format::Nginx,
+        });
+    }
+}
+
+impl File {
+    /// Its path; what was said of its format holds from here on.
+    pub(crate) fn assumed(&self) -> &Path {
+        if let Some(format) = self.format {
+            format.assume();
+        }
+        &self.path
+    }
 }
 
 impl Command {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 
-use ringbolt_config::{Diagnostic, Source, pictures};
+use ringbolt_config::pictures;
 use ringbolt_core::key::Key;
 use ringbolt_core::mapping::{Choice, RemoteAddr, version};
 use ringbolt_core::plan::Outlook;
@@ -61,11 +61,9 @@ pub(crate) fn explain(path: &Path, addresses: &[String], wish: &Wish) -> ExitCod
 
 /// The spec of a file that is valid; otherwise its errors are printed.
 pub(crate) fn valid(file: Configuration) -> Option<Spec> {
-    let Configuration { name, text, checked } = file;
-    let source = Source::new(&name, &text);
-    let errors: &[Diagnostic] = &checked.errors;
-    eprint!("{}", pictures(&source, errors, std::io::stderr().is_terminal()));
-    checked.spec.filter(|_| errors.is_empty())
+    let colour = std::io::stderr().is_terminal();
+    eprint!("{}", pictures(&file.source(), &file.checked.errors, colour));
+    file.checked.spec.filter(|_| file.checked.errors.is_empty())
 }
 
 /// An answer for each address and pool, or everything that is wrong with what was typed.

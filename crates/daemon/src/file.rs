@@ -1,25 +1,59 @@
-//! Reading a configuration file: what can go wrong before there is a text to check.
+//! Reading a configuration file of whichever kind: what can go wrong before there is a text to check,
+//! and the files that it includes.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use ringbolt_config::{Checked, Diagnostic, Format, Machine, check, sniff};
+use ringbolt_config::{
+    Checked, Diagnostic, Format, Included, Machine, Part, Product, Source, Surroundings, check,
+    import, sniff,
+};
 use ringbolt_core::limits::CONFIG_BYTES_MAX;
+
+/// What is to be read, for whom something else was named.
+const CONFIGURATION: &str = "a configuration file";
 
 /// A pipe's writer that writes nothing for so long is given up.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 
-/// A file and what a check of it says. `text` is empty when it could not be read.
+/// How patterns match, see [`Around`].
+const PATTERN_OPTIONS: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    // As glob(3) does, by which nginx finds files: `*` matches no hidden one.
+    require_literal_leading_dot: true,
+};
+
+/// The kind of file that the command line names. It holds for reloads too, in the engine as well.
+static ASSUMED: OnceLock<Format> = OnceLock::new();
+
+/// Takes every file for one of this kind, whatever it looks like.
+pub(crate) fn assume(format: Format) {
+    // There is one command line, so it is set once.
+    let _ = ASSUMED.set(format);
+}
+
+/// A file and what a check of it says.
 #[derive(Debug)]
 pub(crate) struct Configuration {
     pub(crate) name: String,
+    /// What findings point into: the file, followed by those that it includes. Empty when it could not
+    /// be read.
     pub(crate) text: String,
+    /// Where the files begin within `text`.
+    parts: Vec<Part>,
+    /// What is in force if it is valid: the file itself if it is a ringbolt.toml, else what was made of
+    /// it. Empty when nothing could be.
+    pub(crate) toml: String,
+    /// Whose configuration it is, if it is not ringbolt's.
+    pub(crate) product: Option<Product>,
     pub(crate) checked: Checked,
 }
 
@@ -27,20 +61,109 @@ impl Configuration {
     /// Reads and checks a file.
     pub(crate) fn read(path: &Path) -> Self {
         let name = path.display().to_string();
-        match text_of(path, CONFIG_BYTES_MAX, "a ringbolt.toml") {
-            Ok(text) => {
-                let checked = check_text(&text);
-                Self { name, text, checked }
+        let text = match text_of(path, Fifo::Waits, CONFIG_BYTES_MAX, CONFIGURATION) {
+            Ok(text) => text,
+            Err(diagnostic) => return Self::unreadable(name, diagnostic),
+        };
+        match ASSUMED.get().copied().unwrap_or_else(|| sniff(&text)) {
+            Format::Toml => Self::own(name, text),
+            Format::Haproxy => Self::foreign(Product::Haproxy, name, &text, path),
+            Format::Nginx => Self::foreign(Product::Nginx, name, &text, path),
+            Format::Unknown => {
+                let mut own = Self::own(name, text);
+                if own.checked.spec.is_none() && !own.text.trim().is_empty() {
+                    own.checked.errors.insert(0, no_kind());
+                }
+                own
             }
-            Err(diagnostic) => {
-                let checked = Checked {
-                    spec: None,
-                    errors: vec![diagnostic],
-                    warnings: Vec::new(),
-                    not_available: Vec::new(),
-                };
-                Self { name, text: String::new(), checked }
-            }
+        }
+    }
+
+    fn unreadable(name: String, diagnostic: Diagnostic) -> Self {
+        let checked = Checked {
+            spec: None,
+            errors: vec![diagnostic],
+            warnings: Vec::new(),
+            not_available: Vec::new(),
+        };
+        let (text, toml) = (String::new(), String::new());
+        Self { name, text, parts: Vec::new(), toml, product: None, checked }
+    }
+
+    fn own(name: String, text: String) -> Self {
+        let checked = check(&text, &machine());
+        let toml = text.clone();
+        Self { name, text, parts: Vec::new(), toml, product: None, checked }
+    }
+
+    fn foreign(product: Product, name: String, text: &str, path: &Path) -> Self {
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
+        let imported = import(product, &name, text, &Around { folder });
+        let checked = imported.check(&machine());
+        let toml = imported.toml.unwrap_or_default();
+        let (text, parts) = (imported.text, imported.parts);
+        Self { name, text, parts, toml, product: Some(product), checked }
+    }
+
+    /// What points into the text, for messages.
+    pub(crate) fn source(&self) -> Source<'_> {
+        Source::of_parts(&self.name, &self.parts, &self.text)
+    }
+}
+
+/// A finding in one line.
+pub(crate) fn line(source: &Source<'_>, finding: &Diagnostic) -> String {
+    let place = source.position(finding).map(|at| format!("{}:{}:", at.line, at.column));
+    let help = finding.help.as_ref().map(|help| format!("; {help}"));
+    let (place, help) = (place.unwrap_or_default(), help.unwrap_or_default());
+    format!("{}:{place} {}{help}", source.name_of(finding), finding.message)
+}
+
+fn no_kind() -> Diagnostic {
+    Diagnostic::error("this is no configuration of ringbolt, HAProxy or nginx that can be told")
+        .mend("see whether it is the file you mean, or say what it is: --format toml|haproxy|nginx")
+}
+
+/// What lies around a file: those in its folder, and this process's environment.
+#[derive(Debug)]
+struct Around<'p> {
+    folder: &'p Path,
+}
+
+impl Surroundings for Around<'_> {
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn include(&self, pattern: &str, most: usize) -> Result<Vec<Included>, Diagnostic> {
+        if !pattern.contains(['*', '?', '[']) {
+            return included(&self.folder.join(pattern)).map(|file| vec![file]);
+        }
+        let wrong = |error: String| {
+            Diagnostic::error(format!("the files of this pattern cannot be read: {error}"))
+                .mend("name the files, or mend the pattern")
+        };
+        // Two stars are one to glob(3), and every folder below to this crate.
+        let mut whole = pattern.to_owned();
+        while whole.contains("**") {
+            whole = whole.replace("**", "*");
+        }
+        if !pattern.starts_with('/') && !self.folder.as_os_str().is_empty() {
+            let folder = glob::Pattern::escape(&self.folder.to_string_lossy());
+            whole = format!("{folder}/{whole}");
+        }
+        let paths = glob::glob_with(&whole, PATTERN_OPTIONS).map_err(|e| wrong(e.to_string()))?;
+        paths.take(most).map(|path| included(&path.map_err(|e| wrong(e.to_string()))?)).collect()
+    }
+}
+
+fn included(path: &Path) -> Result<Included, Diagnostic> {
+    let name = path.display().to_string();
+    match text_of(path, Fifo::Refused, CONFIG_BYTES_MAX, CONFIGURATION) {
+        Ok(text) => Ok(Included { name, text }),
+        Err(error) => {
+            let message = format!("{name}: {}", error.message);
+            Err(Diagnostic::error(message).mend("name a file that can be read, or take it out"))
         }
     }
 }
@@ -50,26 +173,23 @@ pub(crate) fn machine() -> Machine {
     Machine { descriptors: ringbolt_engine::descriptor_limit(), cores: ringbolt_engine::cores() }
 }
 
-fn check_text(text: &str) -> Checked {
-    let foreign = |product: &str| Checked {
-        spec: None,
-        errors: vec![
-            Diagnostic::error(format!("this is a configuration of {product}"))
-                .mend("reading it is not available yet; write a ringbolt.toml"),
-        ],
-        warnings: Vec::new(),
-        not_available: Vec::new(),
-    };
-    match sniff(text) {
-        Format::Toml | Format::Unknown => check(text, &machine()),
-        Format::Haproxy => foreign("HAProxy"),
-        Format::Nginx => foreign("nginx"),
-    }
+/// What becomes of a fifo in the place of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fifo {
+    /// It is read, for a while.
+    Waits,
+    /// There may be many, so none is waited for.
+    Refused,
 }
 
 /// The text of a file, of which one byte more than `bytes_max` is read at the most; or why there is none.
 /// `wanted` says what file it should be.
-pub(crate) fn text_of(path: &Path, bytes_max: u64, wanted: &str) -> Result<String, Diagnostic> {
+pub(crate) fn text_of(
+    path: &Path,
+    fifo: Fifo,
+    bytes_max: u64,
+    wanted: &str,
+) -> Result<String, Diagnostic> {
     let unreadable = |error: io::Error| {
         let mend = if error.kind() == io::ErrorKind::PermissionDenied {
             "make it readable for this user".to_owned()
@@ -83,8 +203,13 @@ pub(crate) fn text_of(path: &Path, bytes_max: u64, wanted: &str) -> Result<Strin
     let file = OpenOptions::new().read(true).custom_flags(without_waiting).open(path);
     let file = file.map_err(unreadable)?;
     let kind = file.metadata().map_err(unreadable)?.file_type();
-    if !kind.is_file() && !kind.is_fifo() {
-        let kind = if kind.is_dir() { "a directory" } else { "a device" };
+    let readable = kind.is_file() || kind.is_fifo() && fifo == Fifo::Waits;
+    if !readable {
+        let kind = match kind {
+            kind if kind.is_dir() => "a directory",
+            kind if kind.is_fifo() => "a fifo",
+            _ => "a device",
+        };
         return Err(Diagnostic::error(format!("the file cannot be read: it is {kind}"))
             .mend(format!("give the path of {wanted}")));
     }

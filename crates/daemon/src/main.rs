@@ -4,6 +4,7 @@
 mod check;
 mod command;
 mod control;
+mod convert;
 mod ctl;
 mod explain;
 mod file;
@@ -21,12 +22,16 @@ use command::{Arguments, Command};
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Try { port, once, torture } => try_it::try_it(port, once, torture),
-        Command::Run { file, end_with_parent } => run::run(&file, end_with_parent),
-        Command::Check { file, json } => check::check(&file, json),
+        Command::Run { file, end_with_parent } => run::run(file.assumed(), end_with_parent),
+        Command::Check { file, json } => check::check(file.assumed(), json),
+        Command::Convert { file } => convert::convert(file.assumed()),
         Command::Explain { file, addresses, pool, down, json } => {
-            explain::explain(&file, &addresses, &explain::Wish { pool, down, json })
+            explain::explain(file.assumed(), &addresses, &explain::Wish { pool, down, json })
         }
-        Command::Plan { old, new, clients, sample, family, json } => {
+        Command::Plan { old, new, format, clients, sample, family, json } => {
+            if let Some(format) = format {
+                format.assume();
+            }
             let wish = match clients {
                 Some(file) => plan::Wish::Listed(file),
                 None => plan::Wish::Sample { family, count: sample },
@@ -34,8 +39,7 @@ fn main() -> ExitCode {
             plan::plan(&old, &new, &wish, json)
         }
         Command::Ctl { socket, command } => ctl::ctl(&socket, &command.join(" ")),
-        unbuilt @ (Command::Convert { .. }
-        | Command::Top { .. }
+        unbuilt @ (Command::Top { .. }
         | Command::Completions { .. }
         | Command::Man { .. }) => {
             eprintln!("ringbolt: `{}` is not available yet", unbuilt.name());

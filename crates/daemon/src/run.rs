@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use ringbolt_config::{Diagnostic, Severity, Source, check, pictures};
+use ringbolt_config::{Diagnostic, Severity, check, pictures};
 use ringbolt_core::spec::Spec;
 use ringbolt_engine::{Launch, Notice, Outcome, supervise};
 use tracing::{error, info, warn};
@@ -20,12 +20,12 @@ pub(crate) fn run(path: &Path, end_with_parent: bool) -> ExitCode {
         // Best effort: whoever asks for this also ends us by signal.
         let _ = ringbolt_engine::end_with_parent();
     }
-    let Configuration { name, text, checked } = Configuration::read(path);
+    let configuration = Configuration::read(path);
+    let (source, checked) = (configuration.source(), &configuration.checked);
     let refused: Vec<Diagnostic> =
-        checked.errors.into_iter().chain(checked.not_available).collect();
-    let source = Source::new(&name, &text);
+        checked.errors.iter().chain(&checked.not_available).cloned().collect();
     let colour = stderr().is_terminal();
-    let Some(spec) = checked.spec.filter(|_| refused.is_empty()) else {
+    let Some(spec) = checked.spec.as_ref().filter(|_| refused.is_empty()) else {
         eprint!("{}", pictures(&source, &checked.warnings, colour));
         eprint!("{}", pictures(&source, &refused, colour));
         return ExitCode::from(1);
@@ -33,13 +33,13 @@ pub(crate) fn run(path: &Path, end_with_parent: bool) -> ExitCode {
     log::open(spec.global.log);
     for warning in &checked.warnings {
         let line = source.position(warning).map(|place| place.line);
-        warn!(file = name, line, "{}", warning.message);
+        warn!(file = source.name_of(warning), line, "{}", warning.message);
     }
     // A reload finds the same file wherever the process may be by then.
     let file = std::path::absolute(path).unwrap_or_else(|_| path.into());
     let launch = Launch {
         file: &file,
-        text: &text,
+        text: &configuration.toml,
         parse: &parse,
         control: control::run,
         notice: &|it| tell(it),

@@ -35,6 +35,8 @@ mod harness;
 mod health;
 /// 1 GiB each way between curl and nginx.
 mod http;
+/// Configurations of HAProxy and nginx, run and converted.
+mod imports;
 /// Listening sockets that were passed on (`fd@`).
 mod inherited;
 /// Eight streams at once, by iperf3.

@@ -1,7 +1,7 @@
 //! Reloading: the file is read again, checked by the same code as at the start, and put in force. A bad
 //! one changes nothing and says why.
 
-use ringbolt_config::{Diagnostic, Source};
+use ringbolt_config::Diagnostic;
 use ringbolt_core::change::{changes, only_at_start};
 use ringbolt_engine::{Changed, Control};
 use tokio_uring::fs::File;
@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::View;
 use super::apart::apart;
-use crate::file::Configuration;
+use crate::file::{Configuration, line};
 
 /// What a reload has come to, in lines for the operator.
 pub(super) type Outcome = Result<Vec<String>, Vec<String>>;
@@ -53,20 +53,20 @@ pub(super) async fn reload(view: &View) -> Outcome {
 }
 
 fn change(control: &Control) -> Result<(Changed, Vec<String>), Vec<String>> {
-    let Configuration { name, text, checked } = Configuration::read(control.force.file());
-    let refused: Vec<Diagnostic> =
-        checked.errors.into_iter().chain(checked.not_available).collect();
-    let source = Source::new(&name, &text);
-    let Some(spec) = checked.spec.filter(|_| refused.is_empty()) else {
+    let configuration = Configuration::read(control.force.file());
+    let (source, checked) = (configuration.source(), &configuration.checked);
+    let refused: Vec<&Diagnostic> = checked.errors.iter().chain(&checked.not_available).collect();
+    let Some(spec) = checked.spec.as_ref().filter(|_| refused.is_empty()) else {
         return Err(refused.iter().map(|it| line(&source, it)).collect());
     };
     let old = control.force.spec();
-    let changed = control.change(&text, &spec).map_err(|error| vec![error.to_string()])?;
+    let changed =
+        control.change(&configuration.toml, spec).map_err(|error| vec![error.to_string()])?;
     let mut lines: Vec<String> =
         checked.warnings.iter().map(|it| format!("warning: {}", line(&source, it))).collect();
     let keys = only_at_start(&old.global, &spec.global);
     lines.extend(keys.iter().map(|key| format!("global.{key} is for the next start")));
-    lines.extend(changes(&old, &spec).iter().map(ToString::to_string));
+    lines.extend(changes(&old, spec).iter().map(ToString::to_string));
     if let Some(most) = changed.capped_at {
         lines.push(format!("global.max_sessions stays at {most} until the next start"));
     }
@@ -74,12 +74,4 @@ fn change(control: &Control) -> Result<(Changed, Vec<String>), Vec<String>> {
         lines.push("nothing has changed".into());
     }
     Ok((changed, lines))
-}
-
-/// One finding in one line.
-fn line(source: &Source<'_>, finding: &Diagnostic) -> String {
-    let place = source.position(finding).map(|at| format!("{}:{}:", at.line, at.column));
-    let help = finding.help.as_ref().map(|help| format!("; {help}"));
-    let (place, help) = (place.unwrap_or_default(), help.unwrap_or_default());
-    format!("{}:{place} {}{help}", source.name(), finding.message)
 }

@@ -8,7 +8,7 @@ use ringbolt_core::plan::{sample_v4, sample_v6};
 use super::Wish;
 use super::table::grouped;
 use crate::command::Family;
-use crate::file;
+use crate::file::{self, Fifo};
 
 /// Bytes of the largest file of clients.
 const BYTES_MAX: u64 = 1 << 30;
@@ -68,7 +68,7 @@ impl Clients {
 fn read(path: &Path) -> Result<Vec<IpAddr>, String> {
     let name = path.display();
     let text =
-        file::text_of(path, BYTES_MAX, "a file with an address a line").map_err(|error| {
+        file::text_of(path, Fifo::Waits, BYTES_MAX, "a file with an address a line").map_err(|error| {
             let mend = error.help.map(|mend| format!("; {mend}")).unwrap_or_default();
             format!("{name}: {}{mend}", error.message)
         })?;
