@@ -24,11 +24,6 @@ impl Outlook {
         Self { pool: Pool::alone(pool, seed), tables: RefCell::default() }
     }
 
-    /// The pool.
-    pub fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
     /// Whom a client meets; `None`: always the same server, because the pool keeps no affinity, or nobody.
     pub fn owner(&self, addr: IpAddr) -> Option<usize> {
         let sticky = self.pool.mapping.is_sticky();
