@@ -292,10 +292,12 @@ fn shares() {
     ] {
         let spec = pool(balance, &[1, 3, 2, 1]);
         let pool = snapshot::Pool::alone(&spec, 0);
-        let shares = match &pool.mapping {
-            Mapping::HaproxyRing(ring) => ring.shares(4),
-            Mapping::NginxRing { ring, .. } => ring.shares(4),
-            other => panic!("{other:?}"),
+        let shares = if let Mapping::HaproxyRing(ring) = &pool.mapping {
+            ring.shares(4)
+        } else if let Mapping::NginxRing { ring, .. } = &pool.mapping {
+            ring.shares(4)
+        } else {
+            panic!("{} has a ring", balance.name())
         };
         assert_eq!(shares.iter().sum::<u64>(), 1 << 32);
         let tables = RefCell::new(Tables::default());
