@@ -24,11 +24,6 @@ impl Outlook {
         Self { pool: Pool::alone(pool, seed), tables: RefCell::default() }
     }
 
-    /// The pool.
-    pub fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
     /// Whom a client meets; `None`: always the same server, because the pool keeps no affinity, or nobody.
     pub fn owner(&self, addr: IpAddr) -> Option<usize> {
         let sticky = self.pool.mapping.is_sticky();
@@ -107,10 +102,12 @@ impl Tally {
 
     /// Those who come to a server from elsewhere, and those who leave it.
     pub fn gained_and_lost(&self, server: u16) -> (u64, u64) {
-        let of = |is: &dyn Fn(&(Option<u16>, Option<u16>)) -> bool| {
-            self.moves.iter().filter(|(way, _)| is(way)).map(|(_, clients)| clients).sum()
-        };
-        (of(&|(_, to)| *to == Some(server)), of(&|(from, _)| *from == Some(server)))
+        let (mut gained, mut lost) = (0, 0);
+        for ((from, to), clients) in &self.moves {
+            gained += if *to == Some(server) { *clients } else { 0 };
+            lost += if *from == Some(server) { *clients } else { 0 };
+        }
+        (gained, lost)
     }
 }
 

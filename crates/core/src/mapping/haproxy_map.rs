@@ -53,7 +53,24 @@ pub(super) fn choose(avalanche: bool, asked: &Question<'_>) -> Option<Choice> {
         }
         tables.members.retain(|member| usize::from(member.server) != server);
     }
-    haproxy::backup(hash, asked)
+    let server = backup(asked)?;
+    Some(Choice { server, hash: Some(hash.into()), slot: None })
+}
+
+/// The backup that serves alone while no other server is up. HAProxy takes it for the first, but the table
+/// it makes for it is as long as the first one's weight (divided by what all weights have in common), and
+/// the slot that it looks at goes to whoever's score passes that most often: to a later one that is at least
+/// twice as heavy. Only a table of one slot is the first one's for certain.
+fn backup(asked: &Question<'_>) -> Option<usize> {
+    let weight = |server: usize| asked.servers[server].weight;
+    let backups = || asked.candidates().filter(|server| asked.servers[*server].backup);
+    let first = backups().next()?;
+    let common = asked.servers.iter().fold(0, |common, server| divisor(common, server.weight));
+    if weight(first) == common {
+        return Some(first);
+    }
+    let passes = |server: usize| weight(server) / weight(first);
+    backups().reduce(|best, other| if passes(other) > passes(best) { other } else { best })
 }
 
 impl Tables {

@@ -184,6 +184,35 @@ fn is_nginx(balance: Balance) -> bool {
     balance.name().starts_with("nginx-")
 }
 
+// Goal: while nobody else is up one backup serves, of HAProxy's ring the first one, of its map the first
+// one unless a later one weighs twice as much. Method: pools of which HAProxy 2.6 has shown whom it gives
+// all its clients.
+#[test]
+fn backups() {
+    const CASES: [(&[u16], &[usize], usize); 5] = [
+        (&[71, 97, 203, 98, 190, 112, 125, 139], &[0, 4, 7], 4),
+        (&[161, 148, 104, 9, 79, 42, 147, 88, 82, 209], &[3, 7], 7),
+        (&[1, 2, 2], &[1, 2], 1),
+        (&[1, 2, 3], &[1, 2], 1),
+        (&[5, 1, 9], &[1, 2], 1),
+    ];
+    for (weights, backups, of_map) in CASES {
+        for (balance, expected) in
+            [(Balance::HaproxySource, of_map), (Balance::HaproxySourceConsistent, backups[0])]
+        {
+            let mut pool = pool(balance, weights);
+            backups.iter().for_each(|index| pool.servers[*index].backup = true);
+            let pool = snapshot::Pool::alone(&pool, 0);
+            let active = (0..weights.len()).filter(|index| !backups.contains(index));
+            let down: Vec<usize> = active.collect();
+            for addr in ADDRESSES {
+                assert_eq!(owner(&pool, addr, &down), Some(expected), "{weights:?}");
+                assert!(!backups.contains(&owner(&pool, addr, &[]).unwrap()));
+            }
+        }
+    }
+}
+
 // Goal: a full server is passed over and changes nobody else's server, where a server that is down
 // changes nearly everybody's. Method: HAProxy's map of ten with one of them in each state.
 #[test]
@@ -263,10 +292,12 @@ fn shares() {
     ] {
         let spec = pool(balance, &[1, 3, 2, 1]);
         let pool = snapshot::Pool::alone(&spec, 0);
-        let shares = match &pool.mapping {
-            Mapping::HaproxyRing(ring) => ring.shares(4),
-            Mapping::NginxRing { ring, .. } => ring.shares(4),
-            other => panic!("{other:?}"),
+        let shares = if let Mapping::HaproxyRing(ring) = &pool.mapping {
+            ring.shares(4)
+        } else if let Mapping::NginxRing { ring, .. } = &pool.mapping {
+            ring.shares(4)
+        } else {
+            panic!("{} has a ring", balance.name())
         };
         assert_eq!(shares.iter().sum::<u64>(), 1 << 32);
         let tables = RefCell::new(Tables::default());
