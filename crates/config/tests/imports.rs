@@ -405,6 +405,11 @@ fn every_line_of_haproxy_is_accounted_for() {
         ("", " server ws2 192.0.2.2:1 slowstart 5s", "slowstart"),
         ("", " server w/s2 192.0.2.2:1", "carried as \"w-s2\""),
         ("", " server a 192.0.2.2:1 backup\n server b 192.0.2.3:1 backup", "first backup alone"),
+        (
+            "",
+            " option allbackups\n balance source\n server a 192.0.2.2:1 backup\n server b 192.0.2.3:1 backup",
+            "option allbackups is not carried",
+        ),
         ("", " server a 192.0.2.2:1 check inter 1s\n server b 192.0.2.3:1 check", "of its own"),
         ("", " server-template w 3 ws.example:1", "servers of one name"),
         ("", " source 0.0.0.0 usesrc clientip", "usesrc"),

@@ -10,6 +10,7 @@ use super::proxy::Proxy;
 use super::server::Server as Written;
 use super::settings::Settings;
 use super::{address, balance};
+use crate::family::Family;
 use crate::import::model::{At, Health, Limit, Pool, Probe, Server};
 use crate::import::notes::Notes;
 use crate::import::settle;
@@ -39,7 +40,7 @@ pub(super) fn build(
     let written: Vec<&Written> = servers.iter().map(|(server, _)| *server).collect();
     let kind = choice.balance.value;
     explain_disabled(&written, kind, notes);
-    explain_backups(proxy, &written, notes);
+    explain_backups(proxy, &written, kind, notes);
     explain_queue(&written, notes);
     let ids = ids(&written, kind);
     let splice = match nosplice {
@@ -116,20 +117,12 @@ fn server(
 fn ids(servers: &[&Written], balance: Balance) -> Vec<u64> {
     let written: BTreeSet<u64> =
         servers.iter().filter_map(|it| it.parameters.id.as_ref()).map(|id| id.value).collect();
-    let matters = match balance {
+    let matters = matches!(
+        balance,
         Balance::HaproxySourceConsistent
-        | Balance::HaproxySourceConsistentRaw
-        | Balance::HaproxySourceConsistent30 => true,
-        Balance::Source
-        | Balance::HaproxySource
-        | Balance::HaproxySourceAvalanche
-        | Balance::NginxIpHash
-        | Balance::NginxHash
-        | Balance::NginxHashConsistent
-        | Balance::NginxHashBinaryConsistent
-        | Balance::RoundRobin
-        | Balance::LeastSessions => false,
-    };
+            | Balance::HaproxySourceConsistentRaw
+            | Balance::HaproxySourceConsistent30
+    );
     if !matters && written.is_empty() {
         return Vec::new();
     }
@@ -302,13 +295,23 @@ fn gcd(one: u64, other: u64) -> u64 {
     if other == 0 { one } else { gcd(other, one % other) }
 }
 
-fn explain_backups(proxy: &Proxy, servers: &[&Written], notes: &mut Notes) {
+/// Of several backups HAProxy uses one, unless it is told to use all. Its mappings do so here too, and
+/// nothing else does.
+fn explain_backups(proxy: &Proxy, servers: &[&Written], balance: Balance, notes: &mut Notes) {
     let mut backups = servers.iter().filter(|server| server.parameters.is_backup());
     let (Some(_), Some(second)) = (backups.next(), backups.next()) else { return };
-    if !proxy.settings.all_backups {
-        let message =
-            "HAProxy uses the first backup alone; here all backups serve when nobody else is up";
-        notes.note(&second.name.at, message, "keep one backup, or write option allbackups");
+    match (&proxy.settings.all_backups, Family::of(balance)) {
+        (Some(all), Family::Haproxy) => {
+            let message =
+                "option allbackups is not carried: under this mapping one backup serves alone";
+            notes.note(&all.at, message, "keep one backup, or write balance = \"source\"");
+        }
+        (None, Family::Own | Family::Nginx | Family::NotSticky) => {
+            let message = "HAProxy uses the first backup alone; here all backups serve when nobody else \
+                           is up";
+            notes.note(&second.name.at, message, "keep one backup, or write option allbackups");
+        }
+        (None, Family::Haproxy) | (Some(_), Family::Own | Family::Nginx | Family::NotSticky) => {}
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) struct Settings {
     pub(super) checks: Checks,
     pub(super) server: Parameters,
     pub(super) source: Option<At<String>>,
-    pub(super) all_backups: bool,
+    pub(super) all_backups: Option<At<()>>,
     pub(super) disabled: Option<At<()>>,
 }
 
@@ -150,7 +150,7 @@ impl Settings {
             "splice-auto" | "splice-request" | "splice-response" => {
                 self.splice = Some(At::new((), &at));
             }
-            "allbackups" => self.all_backups = true,
+            "allbackups" => self.all_backups = Some(At::new((), &at)),
             // Keepalive on both sides is ringbolt's default.
             "tcpka" | "clitcpka" | "srvtcpka" => {}
             _ => left_out::option(words, notes),
@@ -164,7 +164,7 @@ impl Settings {
             "redispatch" => self.redispatch = None,
             "tcplog" => self.tcplog = None,
             "splice-auto" => self.splice = None,
-            "allbackups" => self.all_backups = false,
+            "allbackups" => self.all_backups = None,
             name => self.checks.without(name),
         }
     }

@@ -348,7 +348,7 @@ mod tests {
         let files = names.iter().enumerate().map(|(n, name)| {
             let next = names
                 .get(n + 1)
-                .map_or("a;".to_owned(), |next| format!("include {next}; include {next};"));
+                .map_or_else(|| "a;".to_owned(), |next| format!("include {next}; include {next};"));
             (*name, next)
         });
         let (_, errors, _) = read_all("include f0;", files.collect());
