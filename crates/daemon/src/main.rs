@@ -39,9 +39,7 @@ fn main() -> ExitCode {
             plan::plan(&old, &new, &wish, json)
         }
         Command::Ctl { socket, command } => ctl::ctl(&socket, &command.join(" ")),
-        unbuilt @ (Command::Top { .. }
-        | Command::Completions { .. }
-        | Command::Man { .. }) => {
+        unbuilt @ (Command::Top { .. } | Command::Completions { .. } | Command::Man { .. }) => {
             eprintln!("ringbolt: `{}` is not available yet", unbuilt.name());
             ExitCode::from(1)
         }

@@ -67,8 +67,8 @@ impl Clients {
 
 fn read(path: &Path) -> Result<Vec<IpAddr>, String> {
     let name = path.display();
-    let text =
-        file::text_of(path, Fifo::Waits, BYTES_MAX, "a file with an address a line").map_err(|error| {
+    let text = file::text_of(path, Fifo::Waits, BYTES_MAX, "a file with an address a line")
+        .map_err(|error| {
             let mend = error.help.map(|mend| format!("; {mend}")).unwrap_or_default();
             format!("{name}: {}{mend}", error.message)
         })?;
