@@ -167,7 +167,7 @@ impl Mix {
             9 => Step::Reload { servers: 1 + dice.throw(7) as u8 },
             10 => Step::Descriptors { left: dice.throw(2) == 0 },
             11 => Step::Turn { place: 1 + dice.throw(3) as u8, down: dice.throw(2) == 0 },
-            _ => Step::Die { ops: dice.throw(12), pick, fault: dice.throw(5) == 0 },
+            _ => Step::Die { moments: dice.throw(20), pick, fault: dice.throw(5) == 0 },
         }
     }
 }
@@ -187,12 +187,16 @@ mod tests {
 
     use super::*;
 
+    /// Games that broke a law before something was mended: a pipe with residue that its session, given up
+    /// after a crash, left to the next one.
+    const BROKEN_ONCE: [u64; 1] = [507_350_304_383];
+
     /// Goal: the laws hold in known games, which have in them what games are about. Method: a thousand
-    /// seeds.
+    /// seeds, and those that showed something.
     #[test]
     fn laws_hold_in_known_games() {
         let mut played = Played::default();
-        for seed in 0..1_000 {
+        for seed in (0..1_000).chain(BROKEN_ONCE) {
             played.add(play(seed, None).unwrap_or_else(|law| panic!("seed {seed}: {law}")));
         }
         assert!(

@@ -145,6 +145,8 @@ pub enum Call {
     Close(Fd),
     /// To a server.
     Connect(Fd),
+    /// What came before has happened, and the caller does not know it yet.
+    Done,
 }
 
 /// The only listener.
@@ -357,10 +359,10 @@ impl MemoryKernel {
         given
     }
 
-    /// The want of a descriptor, in the process or in the system.
+    /// The want of a descriptor, in the process or in the system, or of memory for one.
     fn descriptors_lack(&mut self) -> Option<Errno> {
-        let lack = self.faults.strikes(self.faults.descriptors);
-        lack.then(|| if self.faults.system_wide() { Errno::NFILE } else { Errno::MFILE })
+        let lacks = [Errno::MFILE, Errno::NFILE, Errno(12), Errno(105)];
+        self.faults.strikes(self.faults.descriptors).then(|| self.faults.one_of(&lacks))
     }
 
     /// Judges the FINs sent to sockets whose mate is known by now. A session whose server was reached
@@ -570,16 +572,19 @@ impl Kernel for MemoryKernel {
     fn receive(&mut self, fd: Fd, into: &[Cell<u8>]) -> Result<usize, Errno> {
         self.tell(Call::Receive(fd));
         let most = self.faults.part_of(into.len());
-        let plant = self.plant;
-        match self.socket(fd).take(&into[..most]) {
-            Err(Errno::AGAIN) if plant == Some(Plant::FalseEnd) => Ok(0),
-            Ok(bytes @ 2..) if plant == Some(Plant::LostByte) => Ok(bytes - 1),
-            result => result,
+        let taken = self.socket(fd).take(&into[..most]);
+        self.tell(Call::Done);
+        match (taken, self.plant) {
+            (Err(Errno::AGAIN), Some(Plant::FalseEnd)) => Ok(0),
+            (Ok(bytes @ 2..), Some(Plant::LostByte)) => Ok(bytes - 1),
+            (taken, _) => taken,
         }
     }
 
     fn send(&mut self, fd: Fd, from: &[Cell<u8>]) -> Result<usize, Errno> {
-        self.give(fd, from)
+        let sent = self.give(fd, from);
+        self.tell(Call::Done);
+        sent
     }
 
     fn pipe(&mut self) -> Result<(Pipe, usize), Errno> {
@@ -616,6 +621,7 @@ impl Kernel for MemoryKernel {
         let bytes = self.socket(from).take(&buffer)?;
         let spliced = buffer[..bytes].iter().map(Cell::get);
         self.pipe_at(pipe - 1).bytes.extend(spliced);
+        self.tell(Call::Done);
         Ok(bytes)
     }
 
@@ -629,6 +635,7 @@ impl Kernel for MemoryKernel {
             self.pipe_at(pipe).bytes.iter().take(part).copied().map(Cell::new).collect();
         let sent = self.give(to, &bytes)?;
         self.pipe_at(pipe).bytes.drain(..sent);
+        self.tell(Call::Done);
         Ok(sent)
     }
 
@@ -642,6 +649,7 @@ impl Kernel for MemoryKernel {
             return Err(Errno(107));
         }
         socket.shut = true;
+        self.tell(Call::Done);
         Ok(())
     }
 

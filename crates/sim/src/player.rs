@@ -91,8 +91,8 @@ pub enum Step {
     },
     /// The engine dies and another one goes on.
     Die {
-        /// After so many more operations.
-        ops: usize,
+        /// After so many more moments before and after operations.
+        moments: usize,
         /// While it hears of this.
         pick: usize,
         /// By its own fault.
@@ -143,8 +143,8 @@ impl World<'_> {
             Step::Reload { servers } => self.reload(servers),
             Step::Descriptors { left } => self.kernel.descriptors(left),
             Step::Turn { place, down } => self.set_down(place, down),
-            Step::Die { ops, pick, fault } => {
-                self.die(ops, pick, if fault { Death::OwnFault } else { Death::Outside });
+            Step::Die { moments, pick, fault } => {
+                self.die(moments, pick, if fault { Death::OwnFault } else { Death::Outside });
             }
             Step::PollEnds { pick } => {
                 if let Some(fd) = self.pick(pick) {

@@ -117,10 +117,10 @@ impl<'r> World<'r> {
         world
     }
 
-    /// The engine handles a completion and dies before its next operation but `ops`, or after it.
-    /// Another one goes on.
-    pub fn die(&mut self, ops: usize, pick: usize, death: Death) {
-        let left = Cell::new(ops);
+    /// The engine handles a completion and dies within the operations that this takes, before or after one:
+    /// at the moment that `moments` more of them come before. Another one goes on.
+    pub fn die(&mut self, moments: usize, pick: usize, death: Death) {
+        let left = Cell::new(moments);
         self.kernel.probe = Some(Probe(Box::new(move |_| match left.get() {
             0 => resume_unwind(Box::new(Died)),
             more => left.set(more - 1),

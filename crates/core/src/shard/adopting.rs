@@ -37,11 +37,14 @@ impl Shard<'_> {
         }
     }
 
-    /// Pipes that a record names are lent out; half a one is no pipe.
+    /// Pipes that a record names are lent out, with what the kernel has in them: an engine that died after a
+    /// splice has not written that down, and a pipe with residue must never be lent to another session,
+    /// whatever becomes of this one. Half a pipe is none.
     fn adopt_pipes<K: Kernel>(&mut self, kernel: &mut K, slot: u32) {
         let session = self.session(slot);
         for id in DirectionId::BOTH {
-            if session.pipe(id).is_some() {
+            if let Some(pipe) = session.pipe(id) {
+                session.set_piped(id, kernel.waiting_in(pipe.read));
                 self.pipes.adopt();
             } else if let Some(end) = session.half_a_pipe(id) {
                 session.set_pipe(id, None);
@@ -75,8 +78,7 @@ impl Shard<'_> {
                 None => return Verdict::Lost(Loss::Mismatch),
             },
         };
-        let holds = |id| record.pipe(id).map_or(0, |pipe| kernel.waiting_in(pipe.read));
-        let pipes = DirectionId::BOTH.map(holds);
+        let pipes = DirectionId::BOTH.map(|id| record.piped(id));
         let in_hand = self.place.part.journal.in_hand().filter(|_| suspect);
         let in_hand = in_hand.map(|(_, id, base)| (id, base));
         judge(&Evidence { record, client, server, pipes, in_hand, suspect, death })
@@ -139,8 +141,6 @@ impl Shard<'_> {
             if source_lost && taken.get() == 0 {
                 taken.set(Errno::CONNECTION_RESET.0 as u16);
             }
-            let piped = session.pipe(id).map_or(0, |pipe| kernel.waiting_in(pipe.read));
-            session.set_piped(id, piped);
         }
         session.set_phase(Phase::Relaying);
         let state = &mut self.slots[slot as usize];

@@ -111,8 +111,8 @@ proptest! {
 }
 
 fn death() -> impl Strategy<Value = Step> {
-    (0usize..12, any::<usize>(), prop::bool::weighted(0.2))
-        .prop_map(|(ops, pick, fault)| Step::Die { ops, pick, fault })
+    (0usize..20, any::<usize>(), prop::bool::weighted(0.2))
+        .prop_map(|(moments, pick, fault)| Step::Die { moments, pick, fault })
 }
 
 fn answer() -> impl Strategy<Value = Answer> {

@@ -236,7 +236,7 @@ fn stores_come_before_their_acts() {
             let id = DirectionId::BOTH[side];
             assert_eq!(journal.in_hand(), Some((slot, id, record.received[side].get())));
         }
-        Call::Send => {}
+        Call::Send | Call::Done => {}
         Call::ShutDown(fd) => {
             let (_, side, record) = owner(fd).expect("a shutdown for nobody");
             assert!(record.is(Flags::SHUT, DirectionId::BOTH[1 - side]));

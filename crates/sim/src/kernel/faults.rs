@@ -9,7 +9,7 @@ pub struct Faults {
     pub short: u8,
     /// Memory for sockets is short: a send is refused although there is room.
     pub memory: u8,
-    /// No descriptor is left, in the process or in the system.
+    /// No descriptor is left, in the process or in the system, or no memory for what it would name.
     pub descriptors: u8,
     /// A pipe is full by its slots, long before its bytes.
     pub slots: u8,
@@ -50,8 +50,8 @@ impl Faults {
         if all > 1 && self.strikes(self.slots) { 1 + self.dice.throw(all.min(64)) } else { all }
     }
 
-    /// What the want of a descriptor is told as.
-    pub(super) fn system_wide(&mut self) -> bool {
-        self.dice.throw(2) == 0
+    /// What a want is told as.
+    pub(super) fn one_of<T: Copy>(&mut self, ways: &[T]) -> T {
+        self.dice.pick(ways)
     }
 }
