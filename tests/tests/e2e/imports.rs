@@ -67,6 +67,58 @@ fn converted_files_check_clean() {
     }
 }
 
+/// Goal: converting moves nobody, and the article's mappings are the products' own. Method: `plan` from
+/// each file to what it is converted to; `explain` of both of the article's.
+#[test]
+fn converting_moves_nobody() {
+    need!(Binary);
+    let folder = Folder::new();
+    for (name, _) in FILES {
+        let path = path(name);
+        let toml = folder.write("converted.toml", &ran(&["convert", &path]).stdout);
+        let ended = ran(&["plan", &path, &toml, "--sample", "10000", "--json"]);
+        assert_eq!(ended.code, Ok(0), "{name}: {ended:?}");
+        let plan: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        let pools = plan["pools"].as_array().expect("a list");
+        assert!(!pools.is_empty(), "{name}");
+        for pool in pools {
+            assert_eq!(pool["moved"], 0, "{name}: {pool}");
+        }
+    }
+    for (name, mapping) in
+        [("article/haproxy.cfg", "haproxy-source"), ("article/nginx.conf", "nginx-ip-hash")]
+    {
+        let ended = ran(&["explain", &path(name), "203.0.113.9", "--json"]);
+        assert_eq!(ended.code, Ok(0), "{name}: {ended:?}");
+        let answers: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+        assert_eq!(answers[0]["mapping"], mapping, "{name}");
+        assert!(answers[0]["server"].is_string(), "{name}: {answers}");
+    }
+}
+
+/// Goal: the article's files are served as they are, but for addresses of this machine. Method: a
+/// session through each.
+#[test]
+fn the_articles_files_are_served() {
+    need!(Binary);
+    for (name, here) in [("article/haproxy.cfg", "*:80"), ("article/nginx.conf", "listen 80")] {
+        let server = Server::listen();
+        let mut text = fs::read_to_string(path(name)).expect("a file of the repository");
+        text =
+            text.replace(here, &here.replace("*:80", "127.0.0.1:0").replace("80", "127.0.0.1:0"));
+        let first = server.address().to_string();
+        for number in 0..3 {
+            text = text.replace(&format!("192.168.1.10{number}:8765"), &first);
+        }
+        // Nobody answers HTTP here.
+        text = text.replace(" check", "");
+        let folder = Folder::new();
+        folder.write("file", &text);
+        let ringbolt = start(folder, "file", ("UNUSED", ""));
+        session(&server, &ringbolt);
+    }
+}
+
 /// Goal: these files are what HAProxy and nginx themselves take. Method: both judge them; in a network
 /// of its own, since nginx binds what it checks. (The article's nginx has no events section, without
 /// which nginx takes nothing: it gets one.)

@@ -142,10 +142,28 @@ impl Case {
     ///
     /// When it fails.
     pub(crate) fn explain(&self, balance: &str, clients: &[IpAddr]) -> Vec<Explained> {
+        self.explain_text(&self.toml(balance), clients)
+    }
+
+    /// The same of the program's own file.
+    ///
+    /// # Panics
+    ///
+    /// When it fails.
+    pub(crate) fn explain_imported(&self, clients: &[IpAddr]) -> Vec<Explained> {
+        self.explain_text(&self.original(), clients)
+    }
+
+    fn explain_text(&self, text: &str, clients: &[IpAddr]) -> Vec<Explained> {
         let folder = Folder::new();
-        let file = folder.write("ringbolt.toml", &self.toml(balance));
+        let file = folder.write("file", text);
         let clients: Vec<String> = clients.iter().map(IpAddr::to_string).collect();
-        let down: Vec<String> = self.down().map(|index| format!("--down=echo/{index}")).collect();
+        let named = |index: usize| match text.starts_with("[listener") {
+            false if self.is_nginx() => self.servers[index].addr.to_string(),
+            true | false => index.to_string(),
+        };
+        let down: Vec<String> =
+            self.down().map(|index| format!("--down=echo/{}", named(index))).collect();
         let mut arguments = vec!["explain", &file, "--json"];
         arguments.extend(clients.iter().chain(&down).map(String::as_str));
         let ended = finish(command(&arguments));
@@ -153,7 +171,7 @@ impl Case {
         let answer: Vec<Value> = serde_json::from_str(&ended.stdout).expect("JSON");
         let explained = |(answer, client): (&Value, &String)| {
             assert_eq!(answer["address"], client.as_str());
-            let server = answer["server"].as_str().map(|name| name.parse().expect("an index"));
+            let server = answer["server"].as_str().map(|name| self.index(name));
             Explained { server, slot: answer["slot"].as_u64() }
         };
         assert_eq!(answer.len(), clients.len());
@@ -164,6 +182,42 @@ impl Case {
     pub(crate) fn down(&self) -> impl Iterator<Item = usize> + '_ {
         let all = self.servers.iter().enumerate();
         all.filter(|(_, server)| server.is_down()).map(|(index, _)| index)
+    }
+
+    /// The index of a server by its name: nginx's servers have their addresses for names.
+    fn index(&self, name: &str) -> usize {
+        let of_address = |server: &Server| server.addr.to_string() == name;
+        let index = name.parse().ok().or_else(|| self.servers.iter().position(of_address));
+        index.expect("one of the servers")
+    }
+
+    /// The program's configuration of it, with everybody up and an address to listen on.
+    fn original(&self) -> String {
+        let mut text = String::new();
+        if self.is_nginx() {
+            let http = self.balance == "nginx-ip-hash";
+            let (block, pass) = if http {
+                ("http", "location / { proxy_pass http://echo; }")
+            } else {
+                ("stream", "proxy_pass echo;")
+            };
+            let server = |it: &Server| format!("server {} weight={};", it.addr, it.weight);
+            let servers: String = self.servers.iter().map(server).collect();
+            let _ = writeln!(
+                text,
+                "{block} {{ upstream echo {{ {} {servers} }} server {{ listen 127.0.0.1:1; {pass} }} }}",
+                self.line
+            ); // a String takes everything, here and below
+            return text;
+        }
+        let _ = writeln!(text, "listen echo\n bind 127.0.0.1:1\n balance source\n {}", self.line);
+        for (index, server) in self.servers.iter().enumerate() {
+            let Server { addr, weight, id, backup, .. } = server;
+            let id = id.map(|id| format!(" id {id}")).unwrap_or_default();
+            let backup = if *backup { " backup" } else { "" };
+            let _ = writeln!(text, " server {index} {addr} weight {weight}{id}{backup}");
+        }
+        text
     }
 
     /// Our configuration of it, under a mapping.

@@ -101,6 +101,33 @@ fn nginx_agrees() {
     assert!(count.equal > CASES * CLIENTS * 8 / 10, "{count:?}");
 }
 
+/// Goal: the programs' own files mean what they mean there: importing moves nobody. Method: pools of both
+/// programs as above, as files of the programs; what `explain` says of each is what it says of our file,
+/// which the programs agree with.
+#[test]
+fn imported_files_agree() {
+    need!(Binary);
+    let seed = seed();
+    let mut random = Random::new(seed);
+    let servers = Answering::start(case::SERVERS_MAX);
+    for number in 0..CASES {
+        for case in [
+            Case::of_haproxy(number, &mut random, &servers),
+            Case::of_nginx(number, &mut random, &servers),
+        ] {
+            let clients = clients(CLIENTS, &mut random);
+            let (ours, imported) =
+                (case.explain(case.balance, &clients), case.explain_imported(&clients));
+            // Where nginx goes round robin ours is by names, which nginx's servers do not have.
+            let counts = |it: &Explained| !case.is_nginx() || it.slot.is_some();
+            let met = |all: Vec<Explained>| -> Vec<_> {
+                all.into_iter().map(|it| it.server.filter(|_| counts(&it))).collect()
+            };
+            assert_eq!(met(ours), met(imported), "seed {seed}, {number}: {case:?}");
+        }
+    }
+}
+
 /// Goal: the comparison finds a difference. Method: a pool under the name of another mapping.
 #[test]
 fn another_mapping_is_found_out() {
