@@ -185,8 +185,8 @@ fn is_nginx(balance: Balance) -> bool {
 }
 
 // Goal: while nobody else is up one backup serves, of HAProxy's ring the first one, of its map the first
-// one unless a later one weighs twice as much. Method: pools of which HAProxy 2.6 has shown whom it gives
-// all its clients.
+// one unless a later one weighs twice as much. Method: two pools of which HAProxy 2.6 has shown whom it
+// gives all its clients, and three more by the same rule.
 #[test]
 fn backups() {
     const CASES: [(&[u16], &[usize], usize); 5] = [
