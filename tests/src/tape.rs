@@ -64,15 +64,15 @@ mod tests {
     #[test]
     fn what_is_wrong_shows() {
         let tape = Tape::new();
-        let right = tape.bytes(7, 1_000_000, 100_000).to_vec();
-        assert_eq!(tape.first_wrong(7, 1_000_000, &right), None);
+        let right = tape.bytes(7, 2_000_000, 100_000).to_vec();
+        assert_eq!(tape.first_wrong(7, 2_000_000, &right), None);
         for moved in [1, 4_096, 16_384, 65_536, 1 << 20] {
-            assert!(tape.first_wrong(7, 1_000_000 + moved, &right).is_some(), "{moved} missing");
-            assert!(tape.first_wrong(7, 1_000_000 - moved, &right).is_some(), "{moved} doubled");
+            assert!(tape.first_wrong(7, 2_000_000 + moved, &right).is_some(), "{moved} missing");
+            assert!(tape.first_wrong(7, 2_000_000 - moved, &right).is_some(), "{moved} doubled");
         }
-        assert!(tape.first_wrong(8, 1_000_000, &right).is_some());
+        assert!(tape.first_wrong(8, 2_000_000, &right).is_some());
         let mut changed = right;
         changed[77_777] ^= 1;
-        assert_eq!(tape.first_wrong(7, 1_000_000, &changed), Some(1_077_777));
+        assert_eq!(tape.first_wrong(7, 2_000_000, &changed), Some(2_077_777));
     }
 }
