@@ -40,6 +40,14 @@ pub struct Ended {
     pub stderr: String,
 }
 
+impl Ended {
+    /// Standard error as one line. Where a picture breaks its lines depends on how long the paths are.
+    pub fn told(&self) -> String {
+        let lines = self.stderr.lines().map(|line| line.trim_matches([' ', '│']));
+        lines.collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// Runs a command to its end.
 ///
 /// # Panics

@@ -185,11 +185,11 @@ fn bad_input() {
         let ended = explain(text, arguments);
         assert_eq!(ended.code, Ok(code), "{arguments:?}: {ended:?}");
         for part in said {
-            assert!(ended.stderr.contains(part), "{part} in {ended:?}");
+            assert!(ended.told().contains(part), "{part} in {ended:?}");
         }
         assert_eq!(ended.stdout, "");
     }
     let ended = finish(command(&["explain", "/nowhere/ringbolt.toml", "::1"]));
     assert_eq!(ended.code, Ok(1), "{ended:?}");
-    assert!(ended.stderr.contains("/nowhere/ringbolt.toml"), "{ended:?}");
+    assert!(ended.told().contains("/nowhere/ringbolt.toml"), "{ended:?}");
 }

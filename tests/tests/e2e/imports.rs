@@ -178,7 +178,7 @@ fn exit_codes_of_convert() {
         let ended = ran(&["convert", &folder.write(name, text)]);
         assert_eq!(ended.code, Ok(1), "{name}: {ended:?}");
         assert_eq!(ended.stdout, "", "{name}");
-        assert!(ended.stderr.contains(said), "{name}: {ended:?}");
+        assert!(ended.told().contains(said), "{name}: {ended:?}");
     }
     assert_eq!(ran(&["convert"]).code, Ok(2));
     assert_eq!(ran(&["convert", "--format", "apache", "x"]).code, Ok(2));
@@ -187,7 +187,7 @@ fn exit_codes_of_convert() {
     let ended = ran(&["convert", &folder.write("named.cfg", named)]);
     assert_eq!(ended.code, Ok(0), "{ended:?}");
     assert!(
-        ended.stdout.contains("web.example") && ended.stderr.contains("is a name"),
+        ended.stdout.contains("web.example") && ended.told().contains("is a name"),
         "{ended:?}"
     );
 }
@@ -201,11 +201,11 @@ fn a_format_can_be_said() {
     let file = folder.write("site", "server { listen 8765; proxy_pass 127.0.0.1:1; }\n");
     let unsaid = ran(&["check", &file]);
     assert_eq!(unsaid.code, Ok(1));
-    assert!(unsaid.stderr.contains("--format"), "{unsaid:?}");
+    assert!(unsaid.told().contains("--format"), "{unsaid:?}");
     assert_eq!(ran(&["check", &file, "--format", "nginx"]).code, Ok(0));
     let wrong = ran(&["check", &file, "--format", "haproxy"]);
     assert_eq!(wrong.code, Ok(1));
-    assert!(wrong.stderr.contains("before the first section"), "{wrong:?}");
+    assert!(wrong.told().contains("before the first section"), "{wrong:?}");
     assert_eq!(ran(&["check", &path("article/nginx.conf"), "--format", "toml"]).code, Ok(1));
 }
 
@@ -394,12 +394,12 @@ fn odd_input_is_an_error() {
         for name in ["check", "convert", "run"] {
             let ended = ran(&[name, &file]);
             assert_eq!(ended.code, Ok(1), "{what}, {name}: {}", ended.stderr);
-            assert!(ended.stderr.contains(said), "{what}, {name}: {}", ended.stderr);
+            assert!(ended.told().contains(said), "{what}, {name}: {}", ended.stderr);
         }
     }
     for (path, said) in [(&fifo, "nobody has written"), (&huge, "more than")] {
         let ended = ran(&["convert", path]);
         assert_eq!(ended.code, Ok(1), "{path}");
-        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        assert!(ended.told().contains(said), "{}", ended.stderr);
     }
 }

@@ -228,7 +228,7 @@ fn bad_input() {
     for (old, new, arguments, code, said) in cases {
         let ended = plan(old, new, arguments);
         assert_eq!(ended.code, Ok(code), "{arguments:?}: {ended:?}");
-        assert!(ended.stderr.contains(said), "{said} in {ended:?}");
+        assert!(ended.told().contains(said), "{said} in {ended:?}");
         assert_eq!(ended.stdout, "");
     }
 }
