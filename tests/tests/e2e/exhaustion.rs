@@ -79,6 +79,7 @@ fn accepted_and_no_more(server: &Server, connect: &str) -> (Watched, Vec<Peer>) 
     let config = Config::new().workers(1).timeouts(connect).servers([server.address()]);
     let watched = Watched::start(config);
     let engine = watched.ringbolt.engine();
+    watched.ringbolt.wait_for_base();
     limit_descriptors(engine, limit_that_leaves(watched.ringbolt.pid(), 5));
     // All at once, so that they are accepted in one go.
     kill(engine, Signal::SIGSTOP);
