@@ -43,8 +43,9 @@ impl Shard<'_> {
     fn adopt_pipes<K: Kernel>(&mut self, kernel: &mut K, slot: u32) {
         let session = self.session(slot);
         for id in DirectionId::BOTH {
-            if let Some(pipe) = session.pipe(id) {
-                session.set_piped(id, kernel.waiting_in(pipe.read));
+            // Without a pipe there is nothing, whatever an engine that took it out had yet to write.
+            session.set_piped(id, session.pipe(id).map_or(0, |pipe| kernel.waiting_in(pipe.read)));
+            if session.pipe(id).is_some() {
                 self.pipes.adopt();
             } else if let Some(end) = session.half_a_pipe(id) {
                 session.set_pipe(id, None);

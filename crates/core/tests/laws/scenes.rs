@@ -274,6 +274,18 @@ fn stores_come_before_their_acts() {
     assert!(world.kernel.sockets[&client].closed.is_some());
 }
 
+/// Goal: a pipe that was taken out of a record holds nothing for the next engine. Method: an engine dies
+/// between that and its writing down that nothing is in it.
+#[test]
+fn a_pipe_that_was_taken_out_holds_nothing() {
+    let (mut world, client, server) = one_session(ALL);
+    world.shard.sessions().next().unwrap().1.set_piped(DirectionId::ToServer, 900);
+    world.die(0, 0, Death::Outside);
+    world.kernel.peer_sends(client, &[7; 10], false);
+    run(&mut world);
+    assert_eq!(world.kernel.sockets[&server].written, [7; 10]);
+}
+
 /// Goal: whoever gives a place back wakes the workers that wait for one. Method: two workers, one
 /// place.
 #[test]
