@@ -24,6 +24,7 @@ mod program;
 pub mod proxy;
 mod ringbolt;
 mod say;
+mod seed;
 mod server;
 mod skip;
 pub mod sockets;
@@ -52,6 +53,7 @@ pub use process::{
 pub use program::{Program, nginx, run_haproxy, run_nginx};
 pub use ringbolt::{Ended, Ringbolt, binary, command, finish};
 pub use say::say;
+pub use seed::seed;
 pub use server::{Blackhole, ClosedPort, Server, accept_any, fresh_address};
 pub use skip::{DESCRIPTORS, Need, all_there};
 pub use sockets::Timer;

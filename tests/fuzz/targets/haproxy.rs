@@ -3,11 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ringbolt_config::{
-    Diagnostic, Included, Machine, Product, Surroundings, import, json, pictures,
-};
-
-const MACHINE: Machine = Machine { descriptors: 20_000, cores: 2 };
+use ringbolt_config::{Diagnostic, Included, Product, Surroundings};
+use ringbolt_fuzz::holds;
 
 /// Some variables are set.
 struct Around;
@@ -22,26 +19,4 @@ impl Surroundings for Around {
     }
 }
 
-fuzz_target!(|text: &str| {
-    let imported = import(Product::Haproxy, "haproxy.cfg", text, &Around);
-    assert_eq!(imported.toml.is_some(), imported.errors.is_empty());
-    let checked = imported.check(&MACHINE);
-    assert_eq!(checked.spec.is_some(), checked.errors.is_empty());
-    if let Some(toml) = &imported.toml {
-        let alone = ringbolt_config::check(toml, &MACHINE);
-        let syntax = alone.errors.iter().find(|error| error.message.starts_with("not TOML"));
-        assert!(syntax.is_none(), "{syntax:?} in {toml}");
-    }
-    let source = imported.source("haproxy.cfg");
-    for finding in checked.errors.iter().chain(&checked.warnings) {
-        assert!(!finding.message.is_empty());
-        assert!(finding.span.as_ref().is_none_or(|span| span.end <= imported.text.len()));
-    }
-    for note in &imported.notes {
-        assert!(
-            note.help.is_some() && (note.span.is_some() || note.message.contains("more notes"))
-        );
-    }
-    pictures(&source, &checked.errors, true);
-    json(&source, &checked.errors, &checked.warnings);
-});
+fuzz_target!(|text: &str| holds(Product::Haproxy, "haproxy.cfg", text, &Around));

@@ -13,10 +13,9 @@ mod product;
 mod stage;
 
 use std::env;
-use std::hash::{BuildHasher, RandomState};
 
 use ringbolt_script::{Script, Sight, scenarios};
-use ringbolt_tests::{Server, need, say};
+use ringbolt_tests::{Server, need, seed};
 
 use crate::product::Product;
 use crate::stage::Stage;
@@ -47,9 +46,8 @@ fn sessions_go_alike() {
     let server = Server::listen();
     let ours = [Product::copying(&server), Product::splicing(&server)];
     let rivals = [Product::haproxy(&server), Product::nginx(&server)];
-    let first = number("RINGBOLT_SEED").unwrap_or_else(fresh);
+    let first = seed("differential");
     let count = number("RINGBOLT_SCRIPTS").unwrap_or(SCRIPTS).max(1);
-    say(&format!("differential: seeds {first} to {}", first + count - 1));
     for seed in first..first + count {
         let script = Script::of(seed);
         println!("RINGBOLT_SEED={seed} RINGBOLT_SCRIPTS=1: {script:?}");
@@ -91,9 +89,4 @@ fn a_difference_is_found() {
 fn number(name: &str) -> Option<u64> {
     let text = env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
-}
-
-/// Short enough to be typed.
-fn fresh() -> u64 {
-    RandomState::new().hash_one(0) >> 40
 }

@@ -2,11 +2,11 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
+use ringbolt_script::Dice;
 use ringbolt_tests::{Folder, command, finish};
 use serde_json::Value;
 
 use crate::answering::Answering;
-use crate::random::Random;
 
 /// The most servers of a pool; the least are 2.
 pub(crate) const SERVERS_MAX: usize = 16;
@@ -81,29 +81,29 @@ pub(crate) struct Explained {
 
 impl Case {
     /// A pool of HAProxy's; ways to write it follow each other.
-    pub(crate) fn of_haproxy(number: usize, random: &mut Random, servers: &Answering) -> Self {
+    pub(crate) fn of_haproxy(number: usize, dice: &mut Dice, servers: &Answering) -> Self {
         let (balance, line) = OF_HAPROXY[number % OF_HAPROXY.len()];
-        let (first, mut servers) = members(random, servers, 256);
-        if random.one_in(2) {
+        let (first, mut servers) = members(dice, servers, 256);
+        if dice.one_in(2) {
             let mut ids = BTreeSet::new();
             while ids.len() < servers.len() {
-                ids.insert(random.between(1, 5_000));
+                ids.insert(dice.between(1, 5_000));
             }
             // Not in the order of the file.
-            let turn = random.below(servers.len());
+            let turn = dice.throw(servers.len());
             let ids = ids.iter().cycle().skip(turn);
             servers.iter_mut().zip(ids).for_each(|(server, id)| server.id = Some(*id));
         }
         for server in &mut servers {
-            server.backup = random.one_in(6);
-            server.down = random
+            server.backup = dice.one_in(6);
+            server.down = dice
                 .one_in(5)
-                .then(|| [Down::Written, Down::Drain, Down::Maint, Down::Back][random.below(4)]);
-            if random.one_in(8) {
+                .then(|| [Down::Written, Down::Drain, Down::Maint, Down::Back][dice.throw(4)]);
+            if dice.one_in(8) {
                 server.weight = 0;
             }
         }
-        if random.one_in(5) {
+        if dice.one_in(5) {
             // Nobody is left but backups, if there are any.
             let active = servers.iter_mut().filter(|server| !server.backup);
             active.for_each(|server| server.down = Some(Down::Drain));
@@ -112,13 +112,13 @@ impl Case {
     }
 
     /// A pool of nginx's.
-    pub(crate) fn of_nginx(number: usize, random: &mut Random, servers: &Answering) -> Self {
+    pub(crate) fn of_nginx(number: usize, dice: &mut Dice, servers: &Answering) -> Self {
         let (balance, line) = OF_NGINX[number % OF_NGINX.len()];
-        let (first, mut servers) = members(random, servers, 60);
+        let (first, mut servers) = members(dice, servers, 60);
         // Of most servers now and then, so that keys run out of tries.
-        let most = random.one_in(6);
+        let most = dice.one_in(6);
         for server in &mut servers {
-            let down = if most { !random.one_in(8) } else { random.one_in(5) };
+            let down = if most { !dice.one_in(8) } else { dice.one_in(5) };
             server.down = down.then_some(Down::Written);
         }
         Self { balance, line, servers: with_somebody(servers), first }
@@ -253,21 +253,21 @@ impl Server {
 
 /// Random servers that are all there, of equal weight, of small weights, or of any; and the index of the
 /// first one.
-fn members(random: &mut Random, servers: &Answering, weight_max: usize) -> (usize, Vec<Server>) {
-    let count = random.between(2, SERVERS_MAX);
-    let (least, most) = match random.below(4) {
+fn members(dice: &mut Dice, servers: &Answering, weight_max: usize) -> (usize, Vec<Server>) {
+    let count = dice.between(2, SERVERS_MAX);
+    let (least, most) = match dice.throw(4) {
         0 => (1, 1),
-        1 => (random.between(2, weight_max), 0),
+        1 => (dice.between(2, weight_max), 0),
         2 => (1, 10),
         _ => (1, weight_max),
     };
     // From anywhere among the addresses, so that indices are not all the same.
-    let first = random.below(servers.addresses().len() - count + 1);
+    let first = dice.throw(servers.addresses().len() - count + 1);
     let addresses = servers.addresses()[first..][..count].iter();
-    let weight = |random: &mut Random| {
-        if most < least { least } else { random.between(least, most) }
+    let weight = |dice: &mut Dice| {
+        if most < least { least } else { dice.between(least, most) }
     };
-    let member = |addr: &SocketAddr| Server::plain(*addr, weight(random));
+    let member = |addr: &SocketAddr| Server::plain(*addr, weight(dice));
     (first, addresses.map(member).collect())
 }
 

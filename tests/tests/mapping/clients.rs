@@ -2,9 +2,8 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 
+use ringbolt_script::Dice;
 use ringbolt_tests::{BOUND, proxy};
-
-use crate::random::Random;
 
 /// Addresses that some program writes or reads in its own way. 255.255.255.255 is none of them: nginx takes
 /// it for an error in the header and goes by the connection.
@@ -32,12 +31,12 @@ const ODD: [&str; 20] = [
 ];
 
 /// So many addresses: some that are odd, then of IPv4, of IPv6, and of IPv4 in the form of IPv6.
-pub(crate) fn clients(count: usize, random: &mut Random) -> Vec<IpAddr> {
+pub(crate) fn clients(count: usize, dice: &mut Dice) -> Vec<IpAddr> {
     let odd = ODD.iter().map(|text| text.parse().expect("an address"));
     let any = std::iter::repeat_with(|| {
-        let v4 = Ipv4Addr::from_bits(random.any() as u32);
-        let v6 = u128::from(random.any()) << 64 | u128::from(random.any());
-        match random.below(10) {
+        let v4 = Ipv4Addr::from_bits(dice.any() as u32);
+        let v6 = u128::from(dice.any()) << 64 | u128::from(dice.any());
+        match dice.throw(10) {
             0 => v4.to_ipv6_mapped().into(),
             // Neighbours of one site.
             1 => Ipv6Addr::from_bits(0x2001_0db8 << 96 | v6 >> 64).into(),

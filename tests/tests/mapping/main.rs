@@ -21,18 +21,16 @@ mod haproxy;
 mod nginx;
 /// Points that two servers share.
 mod points;
-/// Random numbers from a seed.
-mod random;
 
 use std::net::IpAddr;
 
-use ringbolt_tests::{need, say};
+use ringbolt_script::Dice;
+use ringbolt_tests::{need, say, seed};
 
 use answering::Answering;
 use case::{Case, Explained};
 use clients::{clients, meet};
 use points::SharedPoints;
-use random::{Random, seed};
 
 /// Pools of each program.
 const CASES: usize = 24;
@@ -53,15 +51,15 @@ struct Count {
 #[test]
 fn haproxy_agrees() {
     need!(Binary, Haproxy);
-    let seed = seed();
-    let mut random = Random::new(seed);
+    let seed = seed("mapping of HAProxy");
+    let mut dice = Dice::new(seed);
     let servers = Answering::start(case::SERVERS_MAX);
     let cases: Vec<Case> =
-        (0..CASES).map(|number| Case::of_haproxy(number, &mut random, &servers)).collect();
+        (0..CASES).map(|number| Case::of_haproxy(number, &mut dice, &servers)).collect();
     let program = haproxy::Haproxy::start(&cases);
     let mut count = Count::default();
     for (number, case) in cases.iter().enumerate() {
-        let clients = clients(CLIENTS, &mut random);
+        let clients = clients(CLIENTS, &mut dice);
         let met: Vec<usize> = clients.iter().map(|client| program.meet(number, *client)).collect();
         let compare = |balance: &str| compare(case, balance, &clients, &met);
         let names = program.names_of(case.balance);
@@ -82,15 +80,15 @@ fn haproxy_agrees() {
 #[test]
 fn nginx_agrees() {
     need!(Binary, Nginx);
-    let seed = seed();
-    let mut random = Random::new(seed);
+    let seed = seed("mapping of nginx");
+    let mut dice = Dice::new(seed);
     let servers = Answering::start(case::SERVERS_MAX);
     let cases: Vec<Case> =
-        (0..CASES).map(|number| Case::of_nginx(number, &mut random, &servers)).collect();
+        (0..CASES).map(|number| Case::of_nginx(number, &mut dice, &servers)).collect();
     let program = nginx::Nginx::start(&cases);
     let mut count = Count::default();
     for (number, case) in cases.iter().enumerate() {
-        let clients = clients(CLIENTS, &mut random);
+        let clients = clients(CLIENTS, &mut dice);
         let met: Vec<usize> = clients.iter().map(|client| program.meet(number, *client)).collect();
         match compare(case, case.balance, &clients, &met) {
             Ok(of_case) => count.add(&of_case),
@@ -107,15 +105,15 @@ fn nginx_agrees() {
 #[test]
 fn imported_files_agree() {
     need!(Binary);
-    let seed = seed();
-    let mut random = Random::new(seed);
+    let seed = seed("imported files");
+    let mut dice = Dice::new(seed);
     let servers = Answering::start(case::SERVERS_MAX);
     for number in 0..CASES {
         for case in [
-            Case::of_haproxy(number, &mut random, &servers),
-            Case::of_nginx(number, &mut random, &servers),
+            Case::of_haproxy(number, &mut dice, &servers),
+            Case::of_nginx(number, &mut dice, &servers),
         ] {
-            let clients = clients(CLIENTS, &mut random);
+            let clients = clients(CLIENTS, &mut dice);
             let (ours, imported) =
                 (case.explain(case.balance, &clients), case.explain_imported(&clients));
             // Where nginx goes round robin ours is by names, which nginx's servers do not have.
@@ -132,11 +130,11 @@ fn imported_files_agree() {
 #[test]
 fn another_mapping_is_found_out() {
     need!(Binary, Haproxy);
-    let mut random = Random::new(1);
+    let mut dice = Dice::new(1);
     let servers = Answering::start(5);
     let case = Case::plain(&servers);
     let program = haproxy::Haproxy::start(std::slice::from_ref(&case));
-    let clients = clients(40, &mut random);
+    let clients = clients(40, &mut dice);
     let met: Vec<usize> = clients.iter().map(|client| program.meet(0, *client)).collect();
     assert!(compare(&case, case.balance, &clients, &met).is_ok());
     for other in ["haproxy-source-avalanche", "haproxy-source-consistent", "source"] {

@@ -14,9 +14,10 @@ mod pauses;
 mod roles;
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use ringbolt_tests::{Config, Metrics, Signal, Watched, kill, need, say};
+use ringbolt_script::Dice;
+use ringbolt_tests::{Config, Metrics, Signal, Watched, kill, need, say, seed};
 
 use fleet::{Fleet, Kind};
 use newcomers::Newcomers;
@@ -35,7 +36,8 @@ const KILLS: usize = 50;
 #[test]
 fn a_thousand_sessions_outlive_fifty_engines() {
     need!(Binary);
-    let mut dice = Dice::new();
+    let seed = seed("survival");
+    let mut dice = Dice::new(seed);
     let fleet = Fleet::new();
     let watched = Watched::start_with(Config::new().servers([fleet.server()]), &listeners(&fleet));
     let [auto, copy, splice] = watched.ringbolt.addresses()[..] else { panic!("three listeners") };
@@ -52,7 +54,7 @@ fn a_thousand_sessions_outlive_fifty_engines() {
     let mut alive = vec![0; Kind::ALL.len()];
     for kill_number in 0..KILLS {
         fleet.calm.store(kill_number < KILLS / 2, Ordering::SeqCst);
-        fleet.goes_on_for(dice.pause());
+        fleet.goes_on_for(pause(&mut dice));
         for (kind, alive) in Kind::ALL.into_iter().zip(&mut alive) {
             *alive += fleet.alive(kind);
         }
@@ -70,17 +72,17 @@ fn a_thousand_sessions_outlive_fifty_engines() {
     say(&format!("{} clients came meanwhile and were served", newcomers.served));
     watched.ringbolt.wait_for_base();
 
-    assert_eq!(fleet.wrongs(), [""; 0], "seed {}", dice.seed);
+    assert_eq!(fleet.wrongs(), [""; 0], "seed {seed}");
     let mismatches = metrics.value("ringbolt_sessions_lost_total{reason=\"mismatch\"}");
-    assert_eq!(mismatches, 0.0, "records contradict the kernel's counts; seed {}", dice.seed);
+    assert_eq!(mismatches, 0.0, "records contradict the kernel's counts; seed {seed}");
     for kind in [Kind::Quiet, Kind::Spliced, Kind::SlowSpliced] {
-        assert_eq!(fleet.lost(kind), 0, "{kind:?} sessions are lost; seed {}", dice.seed);
+        assert_eq!(fleet.lost(kind), 0, "{kind:?} sessions are lost; seed {seed}");
     }
     let others = [Kind::Talk, Kind::Copied, Kind::SlowCopied, Kind::Half];
     let lost: usize = others.iter().map(|kind| fleet.lost(*kind)).sum();
     let kills: usize = others.iter().map(|kind| alive[*kind as usize]).sum();
-    assert!(lost * 1_000 <= kills, "{lost} of {kills} are lost; seed {}", dice.seed);
-    assert_eq!(newcomers.failed, [""; 0], "seed {}", dice.seed);
+    assert!(lost * 1_000 <= kills, "{lost} of {kills} are lost; seed {seed}");
+    assert_eq!(newcomers.failed, [""; 0], "seed {seed}");
 }
 
 /// Two more listeners, with pools that say how bytes move.
@@ -107,31 +109,9 @@ fn report(fleet: &Fleet, alive: &[usize], metrics: &Metrics) {
     say(&format!("{KILLS} engines were killed; sessions were gone on with {adopted} times"));
 }
 
-/// Random moments, which a seed repeats: `RINGBOLT_SEED`, or the clock's.
-struct Dice {
-    seed: u64,
-    state: u64,
-}
-
-impl Dice {
-    fn new() -> Self {
-        let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos() as u64);
-        let named = std::env::var("RINGBOLT_SEED").ok().and_then(|text| text.parse().ok());
-        let seed = named.unwrap_or(now);
-        say(&format!("RINGBOLT_SEED={seed}"));
-        Self { seed, state: seed }
-    }
-
-    /// Until the next kill: one in five comes while the engine is still beginning, the others after it
-    /// has lived long enough not to be held back as one that fails at its start.
-    fn pause(&mut self) -> Duration {
-        // xorshift64* (Vigna, An experimental exploration of Marsaglia's xorshift generators, 2016).
-        self.state ^= self.state >> 12;
-        self.state ^= self.state << 25;
-        self.state ^= self.state >> 27;
-        let drawn = self.state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32;
-        let early = drawn.is_multiple_of(5);
-        let micros = if early { drawn / 5 % 30_000 } else { 600_000 + drawn % 500_000 };
-        Duration::from_micros(micros)
-    }
+/// Until the next kill: one in five comes while the engine is still beginning, the others after it has lived
+/// long enough not to be held back as one that fails at its start.
+fn pause(dice: &mut Dice) -> Duration {
+    let micros = if dice.one_in(5) { dice.throw(30_000) } else { dice.between(600_000, 1_100_000) };
+    Duration::from_micros(micros as u64)
 }

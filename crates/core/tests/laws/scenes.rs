@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use ringbolt_core::adopt::Death;
 use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::Fd;
 use ringbolt_core::pipes::Pipe;
