@@ -52,16 +52,15 @@ pub fn changes(old: &Spec, new: &Spec) -> Vec<Change> {
             .collect()
     };
     compare("listener", &listeners(old), &listeners(new), &mut found);
-    let pools = |spec: &Spec| -> Vec<(String, Pool)> {
-        let all = spec.pools.iter();
-        all.map(|it| (it.name.clone(), Pool { servers: Vec::new(), ..it.clone() })).collect()
+    let pools = |spec: &Spec, other: &Spec| -> Vec<(String, (Pool, Vec<String>))> {
+        let only = |it: &Pool| (Pool { servers: Vec::new(), ..it.clone() }, order(it, other));
+        spec.pools.iter().map(|it| (it.name.clone(), only(it))).collect()
     };
-    compare("pool", &pools(old), &pools(new), &mut found);
+    compare("pool", &pools(old, new), &pools(new, old), &mut found);
     let servers = |spec: &Spec| -> Vec<(String, Server)> {
         let of_pool = |pool: &Pool| -> Vec<(String, Server)> {
-            // An id is mostly the place in the file, which means something to HAProxy's mappings only.
-            let ours = [Balance::Source, Balance::RoundRobin, Balance::LeastSessions];
-            let id = |server: &Server| if ours.contains(&pool.balance) { 0 } else { server.id };
+            // An id is mostly the place in the file.
+            let id = |server: &Server| if counts_places(pool.balance) { server.id } else { 0 };
             let named = |server: &Server| {
                 let name = server_name(&pool.name, &server.name);
                 (name, Server { id: id(server), ..server.clone() })
@@ -72,6 +71,21 @@ pub fn changes(old: &Spec, new: &Spec) -> Vec<Change> {
     };
     compare("server", &servers(old), &servers(new), &mut found);
     found
+}
+
+/// Whether clients may move when servers stand in another order: under the mappings of others.
+fn counts_places(balance: Balance) -> bool {
+    !matches!(balance, Balance::Source | Balance::RoundRobin | Balance::LeastSessions)
+}
+
+/// The servers that the pool has in the other configuration too, in its own order where that counts.
+fn order(pool: &Pool, other: &Spec) -> Vec<String> {
+    let there = other.pools.iter().find(|it| it.name == pool.name);
+    let stays = |name: &&String| {
+        there.is_some_and(|it| it.servers.iter().any(|server| server.name == **name))
+    };
+    let names = pool.servers.iter().map(|it| &it.name).filter(stays);
+    if counts_places(pool.balance) { names.cloned().collect() } else { Vec::new() }
 }
 
 fn globals(old: &Global, new: &Global) -> Vec<Change> {

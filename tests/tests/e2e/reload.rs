@@ -227,6 +227,34 @@ fn the_difference_is_told() {
     assert_eq!(said, BTreeSet::from(expected), "{answer}");
 }
 
+/// Goal: an order of servers that moves clients is told of, and one that moves none is not. Method: both
+/// pools name their servers the other way round, ids as they were; one has HAProxy's map.
+#[test]
+fn a_new_order_is_told_where_it_counts() {
+    need!(Binary);
+    let server = Server::listen();
+    let folder = Folder::new();
+    let socket = folder.file("admin.sock");
+    let addr = server.address();
+    let text = |ids: [u32; 2]| {
+        let mut text = format!("[global]\nadmin = \"{socket}\"\n");
+        for (pool, balance) in [("ours", "source"), ("theirs", "haproxy-source")] {
+            let _ = writeln!(text, "[listener.{pool}]\nbind = \"127.0.0.1:0\"\npool = \"{pool}\"");
+            let _ = writeln!(text, "[pool.{pool}]\nbalance = \"{balance}\"");
+            for id in ids {
+                let _ = writeln!(text, "[[pool.{pool}.server]]\nname = \"ws{id}\"\nid = {id}");
+                let _ = writeln!(text, "addr = \"{addr}\"");
+            }
+        }
+        text
+    };
+    let ringbolt = Ringbolt::start_text(&text([1, 2]));
+    ringbolt.write_configuration(&text([2, 1]));
+    let answer = ask(&socket, "reload\n");
+    let said: Vec<&str> = answer.lines().filter(|line| line.starts_with("changed")).collect();
+    assert_eq!(said, ["changed pool theirs"], "{answer}");
+}
+
 /// Goal: a drain is not undone, nor left with sockets that nobody serves. Method: a reload that adds
 /// a listener, while a session keeps the drain going.
 #[test]
