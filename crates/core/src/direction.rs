@@ -144,6 +144,11 @@ impl<'r> Direction<'_, 'r> {
             return;
         }
         self.mark(Flags::SHUT);
+        // The last end goes out with the close, which follows at once.
+        let other = self.id.other();
+        if self.session.is(Flags::ENDED, other) && self.session.is(Flags::SHUT, other) {
+            return;
+        }
         // It fails only when the connection is gone already; reading the other way will tell why.
         if kernel.shut_down(self.session.socket(self.sink())).is_err() {
             self.mark(Flags::FAILED);

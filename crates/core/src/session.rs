@@ -48,6 +48,14 @@ impl DirectionId {
     /// Both, towards the server first.
     pub const BOTH: [Self; 2] = [Self::ToServer, Self::ToClient];
 
+    /// The way back.
+    pub fn other(self) -> Self {
+        match self {
+            Self::ToServer => Self::ToClient,
+            Self::ToClient => Self::ToServer,
+        }
+    }
+
     /// Where the bytes come from.
     pub fn source(self) -> Side {
         match self {

@@ -95,6 +95,7 @@ impl Kernel for MemoryKernel {
         assert!(socket.poll.is_none(), "{fd} is closed while its poll is in flight");
         let clean = (socket.forgiven || socket.unix) && socket.read == socket.sent_by_peer.len();
         socket.closed = Some(if clean { End::Fin } else { End::Reset });
+        socket.shut |= clean;
         if !clean && !socket.unix {
             // A reset destroys what the peer's kernel has not acknowledged.
             socket.written.truncate(socket.taken);
@@ -263,8 +264,13 @@ impl Kernel for MemoryKernel {
 
     fn forgive(&mut self, fd: Fd) {
         let socket = self.socket(fd);
-        assert!(socket.shut && socket.peer_fin, "{fd} would be closed cleanly before both ended");
+        assert!(socket.peer_fin, "{fd} would be closed cleanly before both ended");
         socket.forgiven = true;
+        // Its close will be a FIN, if none has gone out before.
+        if !socket.shut {
+            self.unjudged.push(fd);
+            self.judge_fins();
+        }
     }
 
     fn unacknowledged(&mut self, fd: Fd) -> u32 {
