@@ -144,9 +144,7 @@ impl<'r> Direction<'_, 'r> {
             return;
         }
         self.mark(Flags::SHUT);
-        // The last end goes out with the close, which follows at once.
-        let other = self.id.other();
-        if self.session.is(Flags::ENDED, other) && self.session.is(Flags::SHUT, other) {
+        if self.closes_now(turn) {
             return;
         }
         // It fails only when the connection is gone already; reading the other way will tell why.
@@ -154,6 +152,14 @@ impl<'r> Direction<'_, 'r> {
             self.mark(Flags::FAILED);
             turn.watches[self.sink()].readable = true;
         }
+    }
+
+    /// Whether this is the last end of a session that is whole: it goes out with the close, which
+    /// follows at once. Of one that is not, the close is a reset, and the end has to come before.
+    fn closes_now(&self, turn: &Turn<'_>) -> bool {
+        let back = |flag| self.session.is(flag, self.id.other());
+        let whole = !back(Flags::FAILED) && turn.watches.iter().all(|watch| !watch.broken);
+        whole && back(Flags::ENDED) && back(Flags::SHUT)
     }
 
     fn is(&self, flag: Flags) -> bool {

@@ -121,9 +121,8 @@ pub trait Kernel {
     /// Submits: accept for ever. Each completion is a new connection's descriptor.
     fn accept(&mut self, listener: Fd, token: Token);
 
-    /// Submits: connect `fd` within `timeout`. Two completions, always: `token` with the result and
-    /// `token` as [`crate::token::Op::ConnectTimeout`].
-    fn connect(&mut self, fd: Fd, to: SocketAddr, timeout: Duration, token: Token);
+    /// Submits: connect `fd`. One completion, with the result.
+    fn connect(&mut self, fd: Fd, to: SocketAddr, token: Token);
 
     /// Submits: tell of every change of readiness, for ever. Completions carry [`Readiness`].
     fn poll(&mut self, fd: Fd, token: Token);

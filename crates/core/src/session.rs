@@ -168,8 +168,6 @@ pub(crate) struct Slot {
     pub(crate) watches: [Watch; 2],
     /// A connect is in flight.
     pub(crate) connecting: bool,
-    /// Its time limit is; both always give a completion.
-    pub(crate) connect_timing: bool,
     /// The slot stands in the run list; it may do so for a session that has ended.
     pub(crate) queued: bool,
     /// The fin timeout counts, not the idle one.
@@ -187,8 +185,6 @@ pub(crate) struct Slot {
     /// Of the server's sources: the one that began this attempt, and how many were tried in it.
     pub(crate) first_source: u8,
     pub(crate) sources_tried: u8,
-    /// How the running connect attempt ended.
-    pub(crate) connect_result: i32,
     /// It waits for a socket.
     pub(crate) waiting: bool,
     /// The slot stands in the queue for sockets; it may do so for a session that has ended.
@@ -206,7 +202,6 @@ impl Slot {
     pub(crate) const FRESH: Self = Self {
         watches: [Watch::FRESH; 2],
         connecting: false,
-        connect_timing: false,
         queued: false,
         half_closed: false,
         flows: [Flow::FRESH; 2],
@@ -216,7 +211,6 @@ impl Slot {
         queued_bytes: None,
         first_source: 0,
         sources_tried: 0,
-        connect_result: 0,
         waiting: false,
         in_queue: false,
         cause: Cause::Ended,

@@ -159,7 +159,7 @@ impl<'r> Shard<'r> {
             Op::Accept | Op::PollDoor => self.door_completed(kernel, token, result, more, now),
             Op::PollClient => self.polled(kernel, token, Side::Client, result, more, now),
             Op::PollServer => self.polled(kernel, token, Side::Server, result, more, now),
-            Op::Connect | Op::ConnectTimeout => self.connect_completed(kernel, token, result, now),
+            Op::Connect => self.connect_completed(kernel, token, result, now),
             Op::Silent if is_harmless(Errno(-result)) => {}
             Op::Silent => self.place.counted.worker.faults.add(1),
             Op::Wake => {}
@@ -311,6 +311,10 @@ impl<'r> Shard<'r> {
             }
             Some(Phase::Relaying) => self.silence(kernel, slot, now),
             Some(Phase::Flushing) => self.flush(kernel, slot, now),
+            // Its completion says what came of it: it may have succeeded meanwhile.
+            Some(Phase::Connecting) if self.slots[slot as usize].connecting => {
+                kernel.cancel(self.token(slot, Op::Connect));
+            }
             Some(Phase::Connecting) => self.close(kernel, slot, Cause::Shortage, now),
             Some(Phase::Free | Phase::Closing) | None => {}
         }

@@ -16,19 +16,17 @@ pub enum Op {
     PollServer = 4,
     /// A connect attempt ended.
     Connect = 5,
-    /// The time limit linked to a connect ended; it always does.
-    ConnectTimeout = 6,
     /// A cancel or a close failed; their successes are silent.
-    Silent = 7,
+    Silent = 6,
     /// Another thread wants this worker's attention.
-    Wake = 8,
+    Wake = 7,
 }
 
 impl Op {
     /// Whether the token's slot is a session's.
     pub(crate) fn is_of_a_session(self) -> bool {
         match self {
-            Self::PollClient | Self::PollServer | Self::Connect | Self::ConnectTimeout => true,
+            Self::PollClient | Self::PollServer | Self::Connect => true,
             Self::Accept | Self::PollDoor | Self::Silent | Self::Wake => false,
         }
     }
@@ -59,9 +57,8 @@ impl Token {
             3 => Op::PollClient,
             4 => Op::PollServer,
             5 => Op::Connect,
-            6 => Op::ConnectTimeout,
-            7 => Op::Silent,
-            8 => Op::Wake,
+            6 => Op::Silent,
+            7 => Op::Wake,
             _ => return None,
         };
         Some(Self { op, slot: (bits >> 32) as u32 & 0xff_ffff, generation: bits as u32 })

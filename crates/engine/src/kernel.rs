@@ -34,8 +34,8 @@ impl Kernel for RingKernel<'_> {
         self.ring.accept(listener, token);
     }
 
-    fn connect(&mut self, fd: Fd, to: SocketAddr, timeout: Duration, token: Token) {
-        self.ring.connect(fd, to, timeout, token);
+    fn connect(&mut self, fd: Fd, to: SocketAddr, token: Token) {
+        self.ring.connect(fd, to, token);
     }
 
     fn poll(&mut self, fd: Fd, token: Token) {

@@ -42,9 +42,9 @@ pub(crate) enum Wait {
 pub(crate) struct Submissions<'a> {
     submitter: Submitter<'a>,
     queue: SubmissionQueue<'a>,
-    /// Addresses and time limits of the connects that are queued; the kernel copies them when it
-    /// takes the submission, so they stay until the queue has been emptied.
-    connects: Vec<(SockAddr, Timespec)>,
+    /// Addresses of the connects that are queued; the kernel copies them when it takes the
+    /// submission, so they stay until the queue has been emptied.
+    connects: Vec<SockAddr>,
     /// Where the read of the mailbox's counter puts it; read by nobody. It is never freed, since the
     /// read may be in flight until the process ends.
     wake_count: &'static mut u64,
@@ -113,21 +113,13 @@ impl<'a> Submissions<'a> {
         self.push(accept.build().user_data(token.bits()));
     }
 
-    pub(crate) fn connect(&mut self, fd: RawFd, to: SocketAddr, limit: Duration, token: Token) {
-        // A link holds only within one submission, so there must be room for both.
-        self.make_room(2);
+    pub(crate) fn connect(&mut self, fd: RawFd, to: SocketAddr, token: Token) {
+        self.make_room();
         assert!(self.connects.len() < self.connects.capacity(), "addresses stay where they are");
-        self.connects.push((SockAddr::from(to), Timespec::from(limit)));
-        let Some((addr, limit)) = self.connects.last() else { return };
-        let connect = opcode::Connect::new(Fd(fd), addr.as_ptr().cast(), addr.len())
-            .build()
-            .flags(Flags::IO_LINK)
-            .user_data(token.bits());
-        let timeout = opcode::LinkTimeout::new(&raw const *limit)
-            .build()
-            .user_data(token.with(Op::ConnectTimeout).bits());
-        self.push(connect);
-        self.push(timeout);
+        self.connects.push(SockAddr::from(to));
+        let Some(addr) = self.connects.last() else { return };
+        let connect = opcode::Connect::new(Fd(fd), addr.as_ptr().cast(), addr.len());
+        self.push(connect.build().user_data(token.bits()));
     }
 
     pub(crate) fn poll(&mut self, fd: RawFd, token: Token) {
@@ -154,21 +146,19 @@ impl<'a> Submissions<'a> {
     }
 
     fn push(&mut self, entry: Entry) {
-        self.make_room(1);
-        // SAFETY: what an entry points to outlives the submission: connect addresses and limits lie
-        // in `connects`, which is not grown beyond its capacity and is cleared only when the queue
+        self.make_room();
+        // SAFETY: what an entry points to outlives the submission: connect addresses lie in
+        // `connects`, which is not grown beyond its capacity and is cleared only when the queue
         // is empty; the event's counter is never freed. Descriptors are
         // closed only after their last completion, which `shard` sees to.
         let pushed = unsafe { self.queue.push(&entry) };
         assert!(pushed.is_ok(), "room was made in the submission queue");
     }
 
-    /// Submits early when the queue, or the list of addresses that it points to, has no room for
-    /// `entries` more.
-    fn make_room(&mut self, entries: usize) {
-        while self.queue.capacity() - self.queue.len() < entries
-            || self.connects.len() == self.connects.capacity()
-        {
+    /// Submits early when the queue, or the list of addresses that it points to, has no room for one
+    /// more.
+    fn make_room(&mut self) {
+        while self.queue.is_full() || self.connects.len() == self.connects.capacity() {
             self.queue.sync();
             let queued = self.queue.len() as u32;
             // SAFETY: as in `enter_ring`; nothing is waited for.

@@ -246,11 +246,10 @@ impl MemoryKernel {
         (self.accept_fails, self.open_fails) = (!left, !left);
     }
 
-    /// The limit of every silent connect passes.
+    /// The kernel gives every silent connect up.
     pub fn connects_time_out(&mut self) {
         for (_, token) in core::mem::take(&mut self.connects) {
-            self.completions.push((token.with(Op::ConnectTimeout), -62, false));
-            self.completions.push((token, -Errno::CANCELED.0, false));
+            self.completions.push((token, -Errno::TIMED_OUT.0, false));
         }
     }
 
@@ -310,7 +309,6 @@ impl MemoryKernel {
         if let Some(place) = self.connects.iter().position(|(_, other)| *other == token) {
             self.connects.remove(place);
             self.completions.push((token, 0, false));
-            self.completions.push((token.with(Op::ConnectTimeout), -Errno::CANCELED.0, false));
             return true;
         }
         let Some(socket) = self.sockets.values_mut().find(|it| it.poll == Some(token)) else {

@@ -53,7 +53,7 @@ impl Shard<'_> {
     ) {
         let state = &self.slots[slot as usize];
         let polling = state.watches.iter().any(|watch| watch.polling);
-        if polling || state.connecting || state.connect_timing {
+        if polling || state.connecting {
             return;
         }
         let (spilled, cause) = (state.spilled, state.cause);

@@ -30,33 +30,14 @@ impl Shard<'_> {
         now: Instant,
     ) {
         let Some(session) = self.living(token) else { return };
-        let slot = &mut self.slots[token.slot as usize];
-        let connect = token.op == Op::Connect;
-        if connect {
-            slot.connecting = false;
-            slot.connect_result = result;
-        } else {
-            slot.connect_timing = false;
-        }
+        self.slots[token.slot as usize].connecting = false;
         match session.phase() {
             Some(Phase::Closing) => self.release_when_quiet(kernel, token.slot, now),
-            Some(Phase::Connecting) if connect && result == 0 => {
-                self.connected(kernel, token.slot, now);
+            Some(Phase::Connecting) if result == 0 => self.connected(kernel, token.slot, now),
+            Some(Phase::Connecting) => {
+                self.connect_failed(kernel, token.slot, Errno(-result), now);
             }
-            // A failed attempt is over when both its completions are in, and not before: the slot
-            // has room for one attempt at a time.
-            Some(Phase::Connecting) if !slot.connecting && !slot.connect_timing => {
-                let errno = Errno(-slot.connect_result);
-                self.connect_failed(kernel, token.slot, errno, now);
-            }
-            Some(
-                Phase::Free
-                | Phase::Heading
-                | Phase::Connecting
-                | Phase::Relaying
-                | Phase::Flushing,
-            )
-            | None => {}
+            Some(Phase::Free | Phase::Heading | Phase::Relaying | Phase::Flushing) | None => {}
         }
     }
 
@@ -182,13 +163,11 @@ impl Shard<'_> {
         self.place.counted.worker.connects.add(1);
         // For those who have waited for it.
         self.queue.relieve();
-        self.timers.clear(slot);
         match &server.addr {
             Remote::Inet(addr) => {
                 state.connecting = true;
-                state.connect_timing = true;
-                let token = Token { op: Op::Connect, slot, generation: session.generation() };
-                kernel.connect(socket, *addr, pool.connect_timeout, token);
+                self.timers.set(slot, now + pool.connect_timeout);
+                kernel.connect(socket, *addr, self.token(slot, Op::Connect));
             }
             Remote::Unix(path) => match kernel.connect_now(socket, path) {
                 Ok(()) => self.connected(kernel, slot, now),
@@ -237,6 +216,7 @@ impl Shard<'_> {
         session.active_at.set(now.as_nanos());
         session.set_phase(Phase::Relaying);
         self.place.counted.servers[gauge as usize].sessions.add(1);
+        self.timers.clear(slot);
         self.await_silence(slot, now);
         self.watch(kernel, slot, Side::Server);
         self.relay(kernel, slot, now);
@@ -254,7 +234,7 @@ impl Shard<'_> {
             // The server is not to blame, but another one may still be reached.
             (Some(Shortage::Ports), _) => Cause::NoPort,
             (Some(Shortage::Descriptors | Shortage::Memory), _) => Cause::LocalFault,
-            // Nobody but the linked time limit cancels a connect in this phase.
+            // Nothing but the time limit cancels a connect in this phase.
             (None, Errno::CANCELED | Errno::TIMED_OUT) => Cause::ConnectTimeout,
             (None, _) => Cause::ConnectFailed,
         };

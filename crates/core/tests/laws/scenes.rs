@@ -90,6 +90,33 @@ fn a_client_that_leaves_while_connecting_ends_at_once() {
 }
 
 #[test]
+fn a_silent_server_is_given_up_when_its_time_is_over_and_not_before() {
+    let (mut world, client, server) = one_session([Answer::IsSilent; 3]);
+    let timeout = world.snapshot.pools[0].connect_timeout;
+    world.wait(timeout - Duration::from_millis(1));
+    run(&mut world);
+    assert_eq!(world.kernel.sockets[&server].closed, None);
+    world.wait(Duration::from_millis(1));
+    run(&mut world);
+    assert!(world.kernel.sockets[&server].closed.is_some());
+    let next = world.shard.sessions().next().unwrap().1;
+    assert_eq!((next.phase(), next.attempts.get()), (Some(Phase::Connecting), 2));
+    world.wait(timeout);
+    run(&mut world);
+    assert_eq!(world.kernel.sockets[&client].closed, Some(End::Reset));
+    assert_eq!(cause(&world, Cause::ConnectTimeout), 1);
+}
+
+#[test]
+fn a_connect_that_succeeds_when_its_time_is_over_has_succeeded() {
+    let (mut world, client, _) = one_session([Answer::IsSilent; 3]);
+    world.kernel.faults.late = u8::MAX;
+    world.wait(world.snapshot.pools[0].connect_timeout);
+    run(&mut world);
+    assert!(world.kernel.sockets[&client].relayed && world.kernel.cancels == 1);
+}
+
+#[test]
 fn every_attempt_is_another_server_and_no_more_than_asked() {
     let (world, client, _) = one_session([Answer::Refuses; 3]);
     let tries: Vec<u64> =

@@ -24,9 +24,8 @@ impl Kernel for MemoryKernel {
         }
     }
 
-    fn connect(&mut self, fd: Fd, to: SocketAddr, _timeout: Duration, token: Token) {
+    fn connect(&mut self, fd: Fd, to: SocketAddr, token: Token) {
         self.tell(Call::Connect(fd));
-        let limit = token.with(Op::ConnectTimeout);
         let result = if self.sockets[&fd].from.is_some_and(|from| self.exhausted.contains(&from)) {
             -Errno::ADDR_NOT_AVAILABLE.0
         } else {
@@ -37,7 +36,6 @@ impl Kernel for MemoryKernel {
             }
         };
         self.completions.push((token, result, false));
-        self.completions.push((limit, -Errno::CANCELED.0, false));
     }
 
     fn poll(&mut self, fd: Fd, token: Token) {
@@ -63,8 +61,6 @@ impl Kernel for MemoryKernel {
             true
         } else if let Some(place) = self.connects.iter().position(|(_, other)| *other == token) {
             self.connects.remove(place);
-            let limit = token.with(Op::ConnectTimeout);
-            self.completions.push((limit, -Errno::CANCELED.0, false));
             true
         } else {
             let polled = self.sockets.values_mut().find(|socket| socket.poll == Some(token));
