@@ -1,10 +1,9 @@
 //! One way through a session: bytes from a source to a sink, then the source's end to the sink.
 //!
 //! A direction copies through the worker's hot buffer, or splices through a pipe that it borrows
-//! for the length of a turn, or for two turns where one fills it and the next empties it. What the
-//! sink does not take waits: copied bytes in the direction's spill block, spliced ones in the pipe,
-//! which is then kept. While something waits nothing is read, so a direction never has both, and
-//! changes between the two only when it has neither.
+//! for the length of a turn. What the sink does not take waits: copied bytes in the direction's
+//! spill block, spliced ones in the pipe, which is then kept. While something waits nothing is read,
+//! so a direction never has both, and changes between the two only when it has neither.
 //! What a broken direction means for the session is decided in `shard`.
 
 mod copy;
@@ -47,23 +46,17 @@ pub(crate) struct Turn<'a> {
     pub(crate) pipes: &'a mut Pipes,
     pub(crate) policy: Splice,
     pub(crate) counted: &'a WorkerStats,
-    /// A splice in is one turn and the splice out another: a message waits for half a share.
-    pub(crate) in_halves: bool,
     /// Bytes received through the hot buffer.
     pub(crate) copied: usize,
     /// Bytes received into a pipe.
     pub(crate) spliced: usize,
-    /// Bytes that a pipe gave to the sink.
-    pub(crate) delivered: usize,
 }
 
 impl Turn<'_> {
     /// A spliced byte costs a fraction of a copied one (README, "How bytes move"), so a turn's share
     /// holds more of them.
     fn is_used_up(&self) -> bool {
-        self.copied + BLOCK > TURN_BYTES
-            || self.spliced >= PIPE_BYTES
-            || (self.in_halves && self.delivered > 0)
+        self.copied + BLOCK > TURN_BYTES || self.spliced >= PIPE_BYTES
     }
 }
 
@@ -107,8 +100,6 @@ impl<'r> Direction<'_, 'r> {
             }
             if !self.splice_or_decline(kernel, turn) {
                 self.copy_block(kernel, turn);
-            } else if turn.in_halves && self.is_holding() && turn.watches[self.sink()].writable {
-                return Pause::OutOfBudget;
             }
         }
     }

@@ -51,7 +51,7 @@ pub struct PipeModel {
 }
 
 /// A pipe of this kernel is full long before its size, as one of many small segments is.
-pub const PIPE_FULL: usize = 50_000;
+const PIPE_FULL: usize = 50_000;
 
 /// What a server does with a connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

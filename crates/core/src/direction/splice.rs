@@ -68,10 +68,7 @@ impl Direction<'_, '_> {
             match kernel.splice_out(pipe.read, sink, waiting) {
                 // An empty pipe that ought not to be: bytes are gone, so nothing may follow them.
                 Ok(0) => self.sink_broke(turn, Errno::IO),
-                Ok(bytes) => {
-                    self.session.set_piped(self.id, waiting - bytes);
-                    turn.delivered += bytes;
-                }
+                Ok(bytes) => self.session.set_piped(self.id, waiting - bytes),
                 Err(Errno::AGAIN) => turn.watches[self.sink()].writable = false,
                 Err(errno) => self.sink_broke(turn, errno),
             }

@@ -17,31 +17,25 @@ const FLUSH_LOOK: Duration = Duration::from_millis(1);
 const FLUSH_LOOKS_MAX: u8 = 6;
 
 impl<'r> Shard<'r> {
-    /// Gives a session its turn, and tells how many bytes it read or, if more, wrote from a pipe.
+    /// Gives a session its turn, and tells how many bytes it moved.
     pub(super) fn relay<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) -> usize {
         let session = self.session(slot);
         let mut again = false;
         let mut moved = 0;
-        let mut delivered = 0;
-        let in_halves = !self.is_bulk_alone(now);
         for id in DirectionId::BOTH {
             let state = &mut self.slots[slot as usize];
-            let flow = &mut state.flows[id as usize];
             let mut turn = Turn {
-                in_halves: in_halves && flow.is_bulk(),
                 watches: &mut state.watches,
-                flow,
+                flow: &mut state.flows[id as usize],
                 pipes: &mut self.pipes,
                 policy: self.snapshot.pools[session.pool.get() as usize].splice,
                 counted: self.place.counted.worker,
                 copied: 0,
                 spliced: 0,
-                delivered: 0,
             };
             let pause = self.place.direction(slot, id).pump(kernel, &mut turn);
             again |= pause == Pause::OutOfBudget;
             let (copied, spliced) = (turn.copied, turn.spliced);
-            delivered += turn.delivered;
             if copied + spliced > 0 {
                 moved += copied + spliced;
                 self.count(session, id, copied as u64, spliced as u64);
@@ -52,7 +46,7 @@ impl<'r> Shard<'r> {
         }
         self.keep_spill_small(kernel, slot, again);
         self.judge(kernel, slot, again, now);
-        moved.max(delivered)
+        moved
     }
 
     /// Sets the deadline to when silence that began at `start` is too long.

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use crate::kernel::Kernel;
 use crate::limits::PIPE_BYTES;
-use crate::session::{DirectionId, Phase};
+use crate::session::Phase;
 use crate::shard::Shard;
 use crate::time::Instant;
 
@@ -18,16 +18,16 @@ use crate::time::Instant;
 const ALONE: Duration = Duration::from_millis(100);
 
 impl Shard<'_> {
-    /// Gives sessions of the run list their turns: as many as fill or empty a pipe for each session
-    /// that was served at once since the last time, and one at least. So a message waits for half a
-    /// share of bulk, and messages, however many, do not starve bulk.
+    /// Gives sessions of the run list their turns: as many as move a pipe's worth of bytes for each
+    /// session that was served at once since the last time, and one at least. So a message waits for
+    /// one share of bulk, and messages, however many, do not starve bulk.
     pub(super) fn serve_run_list<K: Kernel>(&mut self, kernel: &mut K, now: Instant) {
         let served = replace(&mut self.served, 0);
         if served > 0 {
             self.served_at = now;
         }
-        let allowance =
-            if self.is_bulk_alone(now) { usize::MAX } else { PIPE_BYTES * served.max(1) };
+        let alone = now >= self.served_at + ALONE;
+        let allowance = if alone { usize::MAX } else { PIPE_BYTES * served.max(1) };
         let mut moved = 0;
         for _ in 0..self.run_list.len() {
             if moved >= allowance {
@@ -42,11 +42,6 @@ impl Shard<'_> {
         }
     }
 
-    /// Whether no message has come lately.
-    pub(super) fn is_bulk_alone(&self, now: Instant) -> bool {
-        now >= self.served_at + ALONE
-    }
-
     /// A session's poll has told of something: serves it, or has it stand in line.
     pub(super) fn serve<K: Kernel>(&mut self, kernel: &mut K, slot: u32, now: Instant) {
         if self.slots[slot as usize].flows.iter().any(|flow| flow.is_bulk()) {
@@ -57,18 +52,12 @@ impl Shard<'_> {
         }
     }
 
-    /// The session has a turn when those before it in the run list have had theirs. One that has a
-    /// pipe comes first, so that no more pipes are lent than must be.
+    /// The session has a turn when those before it in the run list have had theirs.
     pub(super) fn stand_in_line(&mut self, slot: u32) {
-        let holds_pipe = DirectionId::BOTH.iter().any(|id| self.session(slot).piped(*id) > 0);
         let state = &mut self.slots[slot as usize];
-        if replace(&mut state.queued, true) {
-            return;
-        }
-        debug_assert!(self.run_list.len() < self.slots.len(), "no slot stands in it twice");
-        if holds_pipe {
-            self.run_list.push_front(slot);
-        } else {
+        if !state.queued {
+            state.queued = true;
+            debug_assert!(self.run_list.len() < self.slots.len(), "no slot stands in it twice");
             self.run_list.push_back(slot);
         }
     }
