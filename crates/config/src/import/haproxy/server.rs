@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use ringbolt_core::limits::SERVERS_MAX;
 use ringbolt_core::spec::SendProxy;
 
 use super::{address, time};
@@ -68,6 +69,8 @@ pub(super) struct Server {
     pub(super) name: At<String>,
     pub(super) address: At<String>,
     pub(super) parameters: Parameters,
+    /// How many servers HAProxy makes of it.
+    pub(super) places: u64,
 }
 
 /// Reads what follows `server`, with the defaults of its proxy.
@@ -78,7 +81,7 @@ pub(super) fn read(words: &[Word], defaults: &Parameters, notes: &mut Notes) -> 
         return None;
     };
     let parameters = parameters(rest, notes).over(defaults);
-    Some(Server { name: name.placed(), address: address.placed(), parameters })
+    Some(Server { name: name.placed(), address: address.placed(), parameters, places: 1 })
 }
 
 /// Reads `server-template PREFIX NUM ADDR …`: its servers are those that a name has, whichever they
@@ -97,8 +100,9 @@ pub(super) fn read_template(
         );
         return None;
     };
-    let first = count.text.split('-').next().unwrap_or("1");
-    let first = if count.text.contains('-') { first } else { "1" };
+    let (first, last) = count.text.split_once('-').unwrap_or(("1", &count.text));
+    let places = number(last).zip(number(first)).and_then(|(last, first)| last.checked_sub(first));
+    let places = places.map_or(1, |others| others.saturating_add(1).min(SERVERS_MAX as u64));
     let name = At::new(format!("{}{first}", prefix.text), &prefix.at);
     let message = format!(
         "server-template makes {} servers of one name; carried as one, {}, at one of its addresses",
@@ -107,7 +111,7 @@ pub(super) fn read_template(
     let mend = "write a server for each address: clients of the others move";
     notes.note(&span(&words[..4]), message, mend);
     let parameters = parameters(rest, notes).over(defaults);
-    Some(Server { name, address: address.placed(), parameters })
+    Some(Server { name, address: address.placed(), parameters, places })
 }
 
 /// Reads parameters, each with what follows it.
@@ -459,9 +463,12 @@ mod tests {
     /// Goal: a template is one server, which is said. Method: both forms of its number.
     #[test]
     fn a_template_is_one_server() {
-        for (line, name) in [
-            ("server-template ws 3 ws.example:8765 check", "ws1"),
-            ("server-template ws 5-7 ws.example:8765 check", "ws5"),
+        for (line, name, places) in [
+            ("server-template ws 3 ws.example:8765 check", "ws1", 3),
+            ("server-template ws 5-6 ws.example:8765 check", "ws5", 2),
+            ("server-template ws 6-5 ws.example:8765 check", "ws6", 1),
+            ("server-template ws many ws.example:8765 check", "ws1", 1),
+            ("server-template ws 99999999999 ws.example:8765 check", "ws1", 4_096),
         ] {
             let mut notes = Notes::default();
             let server =
@@ -470,6 +477,7 @@ mod tests {
                 (server.name.value.as_str(), server.address.value.as_str()),
                 (name, "ws.example:8765")
             );
+            assert_eq!(server.places, places, "{line}");
             assert!(server.parameters.is_checked());
             assert_eq!(notes.into_lists().1.len(), 1);
         }
