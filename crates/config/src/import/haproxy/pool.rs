@@ -235,6 +235,7 @@ fn health(proxy: &Proxy, servers: &[&Written], notes: &mut Notes) -> Option<At<H
     explain_paces(first, servers, notes);
     let check = first.parameters.check.as_ref().map_or(&first.name.at, |check| &check.at);
     let probe = checks.probe(notes).unwrap_or_else(|| At::new(Probe::Tcp, check));
+    let probe = without_tls(probe, proxy, &first.parameters, notes);
     let pace = &first.parameters;
     let interval = pace.inter.clone().unwrap_or_else(|| At::new(INTER, &probe.at));
     let interval = probed_every(interval, notes);
@@ -253,6 +254,27 @@ fn health(proxy: &Proxy, servers: &[&Written], notes: &mut Notes) -> Option<At<H
         fall: pace.fall.clone(),
     };
     Some(At::new(health, &probe.at))
+}
+
+/// A probe that speaks TLS can only connect here: what it asks would be refused by every server.
+fn without_tls(
+    probe: At<Probe>,
+    proxy: &Proxy,
+    first: &Parameters,
+    notes: &mut Notes,
+) -> At<Probe> {
+    let tls = first.tls.as_ref().is_some_and(|tls| tls.value) || proxy.settings.checks.is_tls();
+    if !tls || probe.value == Probe::Tcp {
+        return probe;
+    }
+    let message = format!(
+        "HAProxy probes the servers of {} over TLS, which probes here do not speak: carried as kind = \
+         \"tcp\"",
+        proxy.name.value
+    );
+    let mend = "nothing to do, if a server that takes connections is well";
+    notes.note(&probe.at, message, mend);
+    At::new(Probe::Tcp, &probe.at)
 }
 
 fn probed_every(written: At<Duration>, notes: &mut Notes) -> At<Duration> {

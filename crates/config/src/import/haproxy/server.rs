@@ -27,6 +27,8 @@ pub(super) struct Parameters {
     pub(super) send_proxy: Option<At<SendProxy>>,
     pub(super) source: Option<At<String>>,
     pub(super) disabled: Option<At<bool>>,
+    /// `ssl` or `check-ssl`: whoever probes it speaks TLS.
+    pub(super) tls: Option<At<bool>>,
 }
 
 impl Parameters {
@@ -47,6 +49,7 @@ impl Parameters {
             send_proxy: self.send_proxy.or(defaults.send_proxy),
             source: self.source.or(defaults.source),
             disabled: self.disabled.or(defaults.disabled),
+            tls: self.tls.or(defaults.tls),
         }
     }
 
@@ -168,7 +171,13 @@ fn parameter(read: &mut Parameters, keyword: &Word, values: &[Word], notes: &mut
                 read.source = source(word, &values[1..], notes);
             }
         }
-        other => explain(other, keyword, values, notes),
+        "no-ssl" => read.tls = here(false),
+        other => {
+            if matches!(other, "ssl" | "check-ssl") {
+                read.tls = here(true);
+            }
+            explain(other, keyword, values, notes);
+        }
     }
 }
 
