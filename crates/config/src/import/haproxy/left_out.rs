@@ -43,10 +43,20 @@ const STATS: Why = (
 
 const UNKNOWN: Why = ("it is not known here", "see whether HAProxy knows it: `haproxy -c -f FILE`");
 
+const CLIENT: Why = (
+    "the client's address is that of its connection or of a PROXY header, and no other: this also \
+     decides which server it has",
+    "let the balancer in front send the PROXY protocol and write accept-proxy; without it all clients of \
+     that balancer are one",
+);
+
 /// Says why a line of a proxy is not carried.
 pub(super) fn statement(words: &[Word], notes: &mut Notes) {
     let keyword = words.first().map_or("", |word| &*word.text);
+    let has = |text: &str| words.iter().skip(1).take(2).any(|word| word.text == text);
     let why = match keyword {
+        "http-request" | "tcp-request" if has("set-src") => CLIENT,
+        "no" if has("log") => LOGS,
         "acl" => (
             "conditions are about requests, or choose by rules",
             "see the notes on the lines that use it",
