@@ -13,9 +13,10 @@ mod tree;
 mod upstream;
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::time::Duration;
 
-use ringbolt_core::limits::ATTEMPTS_MAX;
+use ringbolt_core::limits::{ATTEMPTS_MAX, IMPORT_BINDS_MAX};
 use ringbolt_core::spec::{Balance, SendProxy};
 
 use super::model::{At, Limit, Listener, Pool, Server, Wish};
@@ -39,10 +40,11 @@ pub(super) fn read(texts: &mut Texts, surroundings: &dyn Surroundings, notes: &m
         return wish;
     }
     let mut loose = Vec::new();
+    let mut left = IMPORT_BINDS_MAX;
     for directive in directives {
         match directive.name() {
-            "http" => block(directive.inner(), true, &mut wish, notes),
-            "stream" => block(directive.inner(), false, &mut wish, notes),
+            "http" => block(directive.inner(), true, &mut left, &mut wish, notes),
+            "stream" => block(directive.inner(), false, &mut left, &mut wish, notes),
             _ => loose.push(directive),
         }
     }
@@ -52,7 +54,7 @@ pub(super) fn read(texts: &mut Texts, surroundings: &dyn Surroundings, notes: &m
             directive.name() == "server"
                 && directive.inner().iter().any(|inner| inner.name() == "proxy_pass")
         });
-        block(&loose, !is_stream, &mut wish, notes);
+        block(&loose, !is_stream, &mut left, &mut wish, notes);
     } else {
         loose.iter().for_each(|directive| main(directive, &mut wish, notes));
     }
@@ -80,7 +82,13 @@ fn main(directive: &Directive, wish: &mut Wish, notes: &mut Notes) {
 }
 
 /// Reads what is in `http` or `stream`.
-fn block(directives: &[Directive], is_http: bool, wish: &mut Wish, notes: &mut Notes) {
+fn block(
+    directives: &[Directive],
+    is_http: bool,
+    addresses_left: &mut usize,
+    wish: &mut Wish,
+    notes: &mut Notes,
+) {
     let mut common = Proxying::default();
     let mut upstreams: HashMap<String, Upstream> = HashMap::new();
     let mut servers = Vec::new();
@@ -99,7 +107,7 @@ fn block(directives: &[Directive], is_http: bool, wish: &mut Wish, notes: &mut N
     // What comes after a server holds for it too.
     let sites: Vec<Site> = servers
         .into_iter()
-        .filter_map(|server| site::read(server, is_http, &common, notes))
+        .filter_map(|server| site::read(server, is_http, &common, addresses_left, notes))
         .collect();
     let names = wish.pools.iter().map(|pool| pool.name.value.clone()).collect();
     let mut town = Town { upstreams, pools: HashMap::new(), names, is_http };

@@ -201,8 +201,8 @@ fn what_nothing_can_be_made_of_is_an_error() {
         ),
         (
             nginx(&format!(
-                "stream {{ {} }}",
-                "server { listen 1000-1255; proxy_pass 192.0.2.1:1; }".repeat(100)
+                "http {{ }} {}",
+                "stream { server { listen 1000-1255; proxy_pass 192.0.2.1:1; } }".repeat(100)
             )),
             "more than 4096 addresses",
         ),

@@ -24,6 +24,7 @@ pub(super) fn read(
     directive: &Directive,
     is_http: bool,
     inherited: &Proxying,
+    addresses_left: &mut usize,
     notes: &mut Notes,
 ) -> Option<Site> {
     let mut own = inherited.inherited();
@@ -35,7 +36,7 @@ pub(super) fn read(
         match inner.name() {
             "listen" => {
                 is_silent = false;
-                listens.extend(listen::read(inner, is_http, notes));
+                listens.extend(listen::read(inner, is_http, addresses_left, notes));
             }
             "location" | "if" => locations.push(inner),
             "server_name" => {
