@@ -216,8 +216,9 @@ impl Town {
             Some(_) | None => ("http", text),
         };
         let is_unix = rest.starts_with("unix:");
+        // A path of a UNIX socket ends with a colon, after that of its own.
         let end = if is_unix {
-            rest.rfind(':').filter(|end| *end > 4)
+            rest.char_indices().filter(|(_, c)| *c == ':').nth(1).map(|(end, _)| end)
         } else {
             rest.find(['/', '$', '?'])
         };

@@ -58,6 +58,45 @@ fn a_distributions_haproxy() {
     assert!(spec.listeners.iter().all(|listener| listener.name != "stats"));
 }
 
+/// Goal: what files have that grew for years is carried or noted. Method: a file with all of it.
+#[test]
+fn a_wild_haproxy() {
+    let imported = haproxy(&file("haproxy/wild.cfg"));
+    let spec = spec(&imported);
+    assert_eq!(
+        binds(&spec, "many-forms"),
+        [
+            "127.0.0.1:7001",
+            "127.0.0.1:7002",
+            "127.0.0.1:7010",
+            "127.0.0.1:7011",
+            "127.0.0.1:7012",
+            "127.0.0.1:7005",
+            "[::1]:7006"
+        ]
+    );
+    assert_eq!(binds(&spec, "many-forms-proxy"), ["127.0.0.1:7007"]);
+    let named = pool(&spec, "named");
+    assert_eq!(named.balance, Balance::HaproxySourceConsistent);
+    let ids: Vec<_> = named.servers.iter().map(|server| (server.id, server.weight)).collect();
+    assert_eq!(ids, [(3, 100), (2, 0), (4, 100), (6, 50)]);
+    let Probe::Http { method, path, status, .. } = &named.health.probe else { panic!() };
+    assert_eq!(
+        (method.as_str(), path.as_str(), status.as_slice()),
+        ("OPTIONS", "/", &[200..=399][..])
+    );
+    assert_eq!(pool(&spec, "secured").health.probe, Probe::Tcp, "it would be asked over TLS");
+    let said = listed(&imported, &imported.notes);
+    for note in [
+        "f:5:1 the condition version_atleast(2.4) is about HAProxy itself: taken as true",
+        "stick on src is not carried: clients keep their servers by balance source alone",
+        "set-src src,ipmask(24)` is not carried: the client's address is that of its connection",
+        "the servers of secured over TLS",
+    ] {
+        assert!(said.contains(note), "{note} in\n{said}");
+    }
+}
+
 /// Goal: what a TCP balancer has of HAProxy is carried key by key. Method: a file with all of it.
 #[test]
 fn an_edges_haproxy() {

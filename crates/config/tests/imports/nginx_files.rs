@@ -62,6 +62,30 @@ fn an_edges_nginx() {
     assert!(said.contains("conf.d/app.conf:5:28 server 127.0.0.32:8765 is down"), "{said}");
 }
 
+/// Goal: what files have that grew for years is carried or noted. Method: a file with all of it.
+#[test]
+fn a_wild_nginx() {
+    let imported = nginx(&file("nginx/wild.conf"));
+    let spec = spec(&imported);
+    assert_eq!(binds(&spec, "chat.example"), ["127.0.0.1:8182"]);
+    assert_eq!(binds(&spec, "chat.example-proxy"), ["127.0.0.1:8181"]);
+    assert_eq!(binds(&spec, "127.0.0.34:3000"), ["127.0.0.1:8183"]);
+    let chat = pool(&spec, "chat");
+    assert_eq!(
+        (chat.balance, addrs(chat)),
+        (Balance::NginxIpHash, vec!["127.0.0.31:8765", "127.0.0.32:8765"])
+    );
+    assert_eq!(addrs(pool(&spec, "127.0.0.34:3000")), ["127.0.0.34:3000"]);
+    let said = listed(&imported, &imported.notes);
+    for note in [
+        "set_real_ip_from is carried only where a listen has proxy_protocol",
+        "server 127.0.0.33:8765 is not carried: it is a backup, which nginx-ip-hash has not",
+        "proxy_pass http://$app:$port is carried as http://127.0.0.34:3000",
+    ] {
+        assert!(said.contains(note), "{note} in\n{said}");
+    }
+}
+
 /// Goal: a `proxy_pass` leads where its variables do, as far as they are known without a request, and
 /// whatever path follows. Method: forms that people write, with the servers that are then there.
 #[test]
@@ -81,7 +105,7 @@ fn what_set_says_is_known() {
         ("location / { proxy_pass http://192.0.2.7$uri$is_args$args; }", "192.0.2.7:80"),
         ("location / { proxy_pass https://192.0.2.7/$1; }", "192.0.2.7:443"),
         ("location / { proxy_pass http://[2001:db8::7]:84; }", "[2001:db8::7]:84"),
-        ("location / { proxy_pass http://unix:/run/a.sock:/b/; }", "unix:/run/a.sock"),
+        ("location / { proxy_pass http://unix:/run/a.sock:/b:c/; }", "unix:/run/a.sock"),
         ("location / { proxy_pass http://unix:/run/a.sock; }", "unix:/run/a.sock"),
     ] {
         let imported = nginx(&format!("http {{ server {{ listen 9; {within} }} }}"));

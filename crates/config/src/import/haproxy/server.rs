@@ -150,7 +150,10 @@ fn parameter(read: &mut Parameters, keyword: &Word, values: &[Word], notes: &mut
         "disabled" => read.disabled = here(true),
         "enabled" => read.disabled = here(false),
         "send-proxy" => read.send_proxy = Some(At::new(SendProxy::V1, &keyword.at)),
-        "no-send-proxy" | "no-send-proxy-v2" => {
+        "no-send-proxy"
+        | "no-send-proxy-v2"
+        | "no-send-proxy-v2-ssl"
+        | "no-send-proxy-v2-ssl-cn" => {
             read.send_proxy = Some(At::new(SendProxy::Off, &keyword.at));
         }
         "send-proxy-v2" => read.send_proxy = Some(At::new(SendProxy::V2, &keyword.at)),
@@ -171,7 +174,9 @@ fn parameter(read: &mut Parameters, keyword: &Word, values: &[Word], notes: &mut
                 read.source = source(word, &values[1..], notes);
             }
         }
-        "no-ssl" => read.tls = here(false),
+        "no-ssl" | "no-check-ssl" => read.tls = here(false),
+        // Without what is not carried anyway.
+        "no-agent-check" | "no-check-send-proxy" | "no-tfo" => {}
         other => {
             if matches!(other, "ssl" | "check-ssl") {
                 read.tls = here(true);
@@ -453,6 +458,7 @@ mod tests {
             ("weight many", 1),
             ("nonsense", 1),
             ("send-proxy-v2-ssl", 1),
+            ("no-ssl no-check-ssl no-tfo no-agent-check no-send-proxy-v2-ssl", 0),
         ] {
             let mut notes = Notes::default();
             parameters(&words(line), &mut notes);

@@ -43,6 +43,9 @@ const TRUSTED_MAX: usize = 256;
 const VARIABLES_MAX: usize = 64;
 const VARIABLE_BYTES_MAX: usize = 256;
 
+/// The longest `proxy_pass` that is written out.
+const PASS_BYTES_MAX: usize = 1_024;
+
 impl Proxying {
     /// What a block within begins with.
     pub(super) fn inherited(&self) -> Self {
@@ -122,7 +125,7 @@ impl Proxying {
     pub(super) fn write_out(&mut self, notes: &mut Notes) {
         let Some(pass) = self.pass.as_ref().filter(|pass| pass.value.contains('$')) else { return };
         let value = self.written_out(&pass.value);
-        if value != pass.value {
+        if value != pass.value && value.len() <= PASS_BYTES_MAX {
             let message = format!("proxy_pass {} is carried as {value}, as `set` says", pass.value);
             notes.note(&pass.at, message, "nothing to do");
             self.pass = Some(At::new(value, &pass.at));

@@ -194,16 +194,19 @@ fn server(line: &Directive, is_http: bool, balance: Balance, notes: &mut Notes) 
     Some(server)
 }
 
+/// What is down must get nobody, so it has no weight; under a mapping that costs places.
 fn explain_down(server: &Server, balance: Balance, at: &std::ops::Range<usize>, notes: &mut Notes) {
     let name = &server.name.value;
-    let moves = if matches!(balance, Balance::NginxIpHash | Balance::NginxHash) {
-        "; nginx keeps the place of one that is down among the others, weight 0 does not, so clients of \
-         the others move"
+    let (moves, mend) = if matches!(balance, Balance::NginxIpHash | Balance::NginxHash) {
+        let moves = "; nginx keeps the place of one that is down among the others, weight 0 does not, so \
+                     clients of the others move";
+        let mend = "to move nobody, give it its weight back and the pool a health of kind \"tcp\", if it is \
+                    really off; `plan` says who moves";
+        (moves, mend)
     } else {
-        ""
+        ("", "give it its weight back to let it serve; `plan` says who moves")
     };
-    let message = format!("server {name} is down: carried with weight = 0{moves}");
-    notes.note(at, message, "give it its weight back to let it serve; `plan` says who moves");
+    notes.note(at, format!("server {name} is down: carried with weight = 0{moves}"), mend);
 }
 
 /// The address of a server in the form that ringbolt has for it, as written where that is one.
