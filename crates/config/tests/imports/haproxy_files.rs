@@ -97,6 +97,22 @@ fn a_wild_haproxy() {
     }
 }
 
+/// Goal: a listener takes as many sessions as its addresses do in HAProxy. Method: limits of addresses
+/// and of the proxy.
+#[test]
+fn limits_of_addresses_are_summed() {
+    for (lines, expected) in [
+        ("bind :1 maxconn 5\n bind :2-4 maxconn 7", Some(26)),
+        ("bind :1 maxconn 5\n bind :2 maxconn 7\n maxconn 10", Some(10)),
+        ("bind :1 maxconn 5\n bind :2\n maxconn 10", Some(10)),
+        ("bind :1 maxconn 5\n bind :2", None),
+        ("bind :1 maxconn 5", Some(5)),
+    ] {
+        let imported = haproxy(&format!("listen a\n {lines}\n server b 192.0.2.1:1"));
+        assert_eq!(spec(&imported).listeners[0].max_sessions, expected, "{lines}");
+    }
+}
+
 /// Goal: what a TCP balancer has of HAProxy is carried key by key. Method: a file with all of it.
 #[test]
 fn an_edges_haproxy() {
@@ -178,6 +194,9 @@ fn every_line_of_haproxy_is_accounted_for() {
         (" tcp-request connection set-src hdr(x)", "", "decides which server"),
         (" http-request set-src hdr(x)", "", "decides which server"),
         (" no log", "", "standard error"),
+        (" bind :1 maxconn 5\n maxconn 9", "", "other addresses have none"),
+        ("", " retry-on conn-failure", "up to `attempts`"),
+        ("", " dynamic-cookie-key x", "does not see requests"),
         (" tcp-request connection expect-proxy layer4 if x", "", "would reach the servers"),
         (" bind /run/a.sock", "", "UNIX sockets"),
         (" bind :443 ssl crt /a", "", "TLS"),
@@ -212,7 +231,7 @@ fn every_line_of_haproxy_is_accounted_for() {
         ("", " balance uri", "balance uri needs what Layer 4 does not see"),
         ("", " balance first", "balance first"),
         ("", " no option redispatch", "attempts = 1"),
-        ("", " retries 0", "attempts = 1"),
+        ("", " retries 0", "after retries 0"),
         ("", " balance source", "redispatch meets the same server"),
         ("", " balance source\n hash-type consistent", "3.0 to 3.2"),
         ("", " timeout connect 0", "no timeout connect"),

@@ -178,9 +178,9 @@ impl Checks {
         let said = |text: Option<&str>| text.map(str::to_owned);
         let headers = version.into_iter().flat_map(str::lines).skip(1);
         // An http-check send before this line holds where this says nothing.
-        self.method = said(method).or(self.method.take());
-        self.uri = said(uri).or(self.uri.take());
-        self.host = headers.filter_map(host_of).next().or(self.host.take());
+        self.method = said(method).or_else(|| self.method.take());
+        self.uri = said(uri).or_else(|| self.uri.take());
+        self.host = headers.filter_map(host_of).next().or_else(|| self.host.take());
     }
 
     /// Reads `http-check …`.

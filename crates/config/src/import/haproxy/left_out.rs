@@ -82,6 +82,8 @@ pub(super) fn statement(words: &[Word], notes: &mut Notes) {
         | "unique-id-header"
         | "max-keep-alive-queue"
         | "max-session-srv-conns"
+        | "dynamic-cookie-key"
+        | "use-fcgi-app"
         | "server-state-file-name"
         | "load-server-state-from-file" => REQUESTS,
         "redirect" | "errorfile" | "errorfiles" | "errorloc" | "errorloc302" | "errorloc303"
@@ -95,6 +97,10 @@ pub(super) fn statement(words: &[Word], notes: &mut Notes) {
         "description" | "id" | "guid" | "bind-process" | "external-check" | "email-alert" => {
             PROCESS
         }
+        "retry-on" => (
+            "a connect that fails is tried at the next choice, up to `attempts` in all, and nothing else is",
+            "nothing to do, unless answers of servers were to be tried again",
+        ),
         "fullconn" => ("limits of servers do not move with the load", "set maxconn at servers"),
         "hash-balance-factor" => (
             "the mapping is by address alone, however loaded servers are",

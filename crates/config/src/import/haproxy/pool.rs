@@ -154,12 +154,16 @@ fn attempts(proxy: &Proxy, balance: Balance, notes: &mut Notes) -> At<u64> {
     let Some(redispatch) = settings.redispatch.as_ref().filter(|it| it.value != 0 && retries > 0)
     else {
         let at = settings.retries.as_ref().map_or(&proxy.name.at, |retries| &retries.at);
-        let message = format!(
-            "{} {}: attempts = 1, since HAProxy tries no other server without option redispatch (but \
-             the same one {retries} times more)",
-            proxy.kind.word(),
-            proxy.name.value
-        );
+        let why = if retries == 0 {
+            "HAProxy tries no other server after retries 0".to_owned()
+        } else {
+            format!(
+                "HAProxy tries no other server without option redispatch (but the same one {retries} \
+                 times more)"
+            )
+        };
+        let (kind, name) = (proxy.kind.word(), &proxy.name.value);
+        let message = format!("{kind} {name}: attempts = 1, since {why}");
         let mend = "write option redispatch, or attempts = 3, to let a client whose server refuses go to \
                     its next choice at once";
         notes.note(at, message, mend);
