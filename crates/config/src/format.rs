@@ -53,7 +53,7 @@ fn is_haproxy(line: &str) -> bool {
     let section = line.split_whitespace().next().unwrap_or("");
     // nginx knows `listen` too, as a directive; directives end with a semicolon.
     matches!(section, "global" | "defaults" | "frontend" | "backend" | "listen")
-        && !line.ends_with([';', '{'])
+        && !line.ends_with([';', '{', '}'])
 }
 
 fn is_nginx(line: &str) -> bool {
@@ -100,6 +100,7 @@ mod tests {
             "upstream echo {",
             "upstream echo\n{",
             "user www;\nhttp { server { listen 80; } }",
+            "server {\n listen 80; proxy_pass http://echo; }\nupstream echo {",
         ];
         let unknown =
             ["", "\0", "hello", "{\"listener\": 1}", "http = 5", "listen 80;", "pool echo", "é"];

@@ -117,6 +117,10 @@ pub const IMPORT_WORD_BYTES_MAX: usize = 16 * 1024;
 /// Bytes that environment variables may add to an haproxy.cfg.
 pub const IMPORT_VARIABLE_BYTES_MAX: usize = 1 << 20;
 
+/// Addresses to listen on that an haproxy.cfg, or ranges of ports of an nginx.conf, may come to: far more
+/// than a configuration may have, few enough to be written down.
+pub const IMPORT_BINDS_MAX: usize = 16 * BINDS_MAX;
+
 /// Notes of one conversion; how many more there are is said.
 pub const IMPORT_NOTES_MAX: usize = 1_000;
 

@@ -153,7 +153,17 @@ impl Surroundings for Around<'_> {
             whole = format!("{folder}/{whole}");
         }
         let paths = glob::glob_with(&whole, PATTERN_OPTIONS).map_err(|e| wrong(e.to_string()))?;
-        paths.take(most).map(|path| included(&path.map_err(|e| wrong(e.to_string()))?)).collect()
+        let (mut files, mut bytes) = (Vec::new(), 0);
+        for path in paths.take(most) {
+            let file = included(&path.map_err(|error| wrong(error.to_string()))?)?;
+            bytes += file.text.len() as u64;
+            files.push(file);
+            // The next would not be taken any more.
+            if bytes > CONFIG_BYTES_MAX {
+                break;
+            }
+        }
+        Ok(files)
     }
 }
 

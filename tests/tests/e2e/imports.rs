@@ -14,13 +14,15 @@ use serde_json::Value;
 use crate::session;
 
 /// The files of `tests/configurations`, with what each includes.
-const FILES: [(&str, &[&str]); 6] = [
+const FILES: [(&str, &[&str]); 8] = [
     ("article/haproxy.cfg", &[]),
     ("haproxy/debian.cfg", &[]),
     ("haproxy/edge.cfg", &[]),
+    ("haproxy/wild.cfg", &[]),
     ("article/nginx.conf", &[]),
     ("nginx/edge.conf", &["nginx/conf.d/app.conf"]),
     ("nginx/sites.conf", &[]),
+    ("nginx/wild.conf", &[]),
 ];
 
 fn configurations() -> PathBuf {
@@ -144,7 +146,10 @@ fn the_products_take_these_files() {
         folder.write("mime.types", "types { text/html html; }\n");
         let mut text = text;
         if !text.contains("events") {
-            text.push_str("events {}\npid nginx.pid;\n");
+            text.push_str("events {}\n");
+        }
+        if !text.contains("pid ") {
+            text.push_str("pid nginx.pid;\n");
         }
         // Where the module is not a file, it is in nginx.
         let module = text.lines().find_map(|line| line.strip_prefix("load_module "));

@@ -22,7 +22,7 @@ mod time;
 
 use std::collections::HashMap;
 
-use ringbolt_core::limits::NAMES_MAX;
+use ringbolt_core::limits::{IMPORT_BINDS_MAX, NAMES_MAX};
 
 use super::Surroundings;
 use super::model::Wish;
@@ -65,6 +65,8 @@ struct Sections {
     latest: Settings,
     latest_name: Option<String>,
     proxies: Vec<Proxy>,
+    /// Addresses that they listen on.
+    addresses: usize,
     section: Section,
 }
 
@@ -79,11 +81,16 @@ enum Section {
     Proxy,
     /// One that is not carried, as has been said.
     LeftOut,
+    /// None any more: there is too much, as has been said.
+    Full,
 }
 
 impl Sections {
     fn line(&mut self, words: &[Word], environment: &mut Environment<'_>, notes: &mut Notes) {
         let Some(keyword) = words.first() else { return };
+        if self.section == Section::Full {
+            return;
+        }
         match keyword.text.as_str() {
             "global" => self.section = Section::Global,
             "defaults" => self.defaults(words, notes),
@@ -115,10 +122,12 @@ impl Sections {
             }
             Section::Proxy => {
                 if let Some(proxy) = self.proxies.last_mut() {
+                    let before = proxy.binds.len();
                     proxy.statement(words, notes);
+                    self.count(before, words, notes);
                 }
             }
-            Section::LeftOut => {}
+            Section::LeftOut | Section::Full => {}
             Section::Before => {
                 let message = format!("`{}` stands before the first section", shown(words));
                 let mend = "write it below global, defaults, frontend, backend or listen";
@@ -190,5 +199,17 @@ impl Sections {
             proxy.listen_on(&line, notes);
         }
         self.proxies.push(proxy);
+        self.count(0, words, notes);
+    }
+
+    /// Counts the addresses of the last proxy's binds from this one on.
+    fn count(&mut self, from: usize, words: &[Word], notes: &mut Notes) {
+        let binds = self.proxies.last().map_or(&[][..], |proxy| &proxy.binds[from..]);
+        self.addresses += binds.iter().map(|bind| bind.addresses.len()).sum::<usize>();
+        if self.addresses > IMPORT_BINDS_MAX {
+            let message = format!("there are more than {IMPORT_BINDS_MAX} addresses to listen on");
+            notes.error(Some(&span(words)), message, "choose those that clients connect to");
+            self.section = Section::Full;
+        }
     }
 }

@@ -13,9 +13,10 @@ mod tree;
 mod upstream;
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::time::Duration;
 
-use ringbolt_core::limits::ATTEMPTS_MAX;
+use ringbolt_core::limits::{ATTEMPTS_MAX, IMPORT_BINDS_MAX};
 use ringbolt_core::spec::{Balance, SendProxy};
 
 use super::model::{At, Limit, Listener, Pool, Server, Wish};
@@ -39,10 +40,11 @@ pub(super) fn read(texts: &mut Texts, surroundings: &dyn Surroundings, notes: &m
         return wish;
     }
     let mut loose = Vec::new();
+    let mut left = IMPORT_BINDS_MAX;
     for directive in directives {
         match directive.name() {
-            "http" => block(directive.inner(), true, &mut wish, notes),
-            "stream" => block(directive.inner(), false, &mut wish, notes),
+            "http" => block(directive.inner(), true, &mut left, &mut wish, notes),
+            "stream" => block(directive.inner(), false, &mut left, &mut wish, notes),
             _ => loose.push(directive),
         }
     }
@@ -52,7 +54,7 @@ pub(super) fn read(texts: &mut Texts, surroundings: &dyn Surroundings, notes: &m
             directive.name() == "server"
                 && directive.inner().iter().any(|inner| inner.name() == "proxy_pass")
         });
-        block(&loose, !is_stream, &mut wish, notes);
+        block(&loose, !is_stream, &mut left, &mut wish, notes);
     } else {
         loose.iter().for_each(|directive| main(directive, &mut wish, notes));
     }
@@ -80,7 +82,13 @@ fn main(directive: &Directive, wish: &mut Wish, notes: &mut Notes) {
 }
 
 /// Reads what is in `http` or `stream`.
-fn block(directives: &[Directive], is_http: bool, wish: &mut Wish, notes: &mut Notes) {
+fn block(
+    directives: &[Directive],
+    is_http: bool,
+    addresses_left: &mut usize,
+    wish: &mut Wish,
+    notes: &mut Notes,
+) {
     let mut common = Proxying::default();
     let mut upstreams: HashMap<String, Upstream> = HashMap::new();
     let mut servers = Vec::new();
@@ -99,24 +107,22 @@ fn block(directives: &[Directive], is_http: bool, wish: &mut Wish, notes: &mut N
     // What comes after a server holds for it too.
     let sites: Vec<Site> = servers
         .into_iter()
-        .filter_map(|server| site::read(server, is_http, &common, notes))
+        .filter_map(|server| site::read(server, is_http, &common, addresses_left, notes))
         .collect();
     let names = wish.pools.iter().map(|pool| pool.name.value.clone()).collect();
     let mut town = Town { upstreams, pools: HashMap::new(), names, is_http };
     let owners = owners(&sites, notes);
     for (index, site) in sites.iter().enumerate() {
-        let mine: Vec<At<String>> = site
-            .listens
-            .iter()
-            .flat_map(|listen| &listen.addresses)
-            .filter(|address| owners.get(address.value.as_str()) == Some(&index))
-            .cloned()
-            .collect();
-        if mine.is_empty() {
+        let is_mine = |address: &&At<String>| owners.get(address.value.as_str()) == Some(&index);
+        let [plain, headed] = [false, true].map(|headed| -> Vec<At<String>> {
+            let listens = site.listens.iter().filter(|it| it.proxy_protocol.is_some() == headed);
+            listens.flat_map(|it| &it.addresses).filter(is_mine).cloned().collect()
+        });
+        if plain.is_empty() && headed.is_empty() {
             continue;
         }
         let Some(pool) = town.pool(site, wish, notes) else { continue };
-        wish.listeners.push(listener(site, mine, pool, is_http, notes));
+        wish.listeners.extend(listeners(site, plain, headed, &pool, is_http, notes));
     }
     for upstream in town.upstreams.into_values().filter(|it| !it.servers.is_empty()) {
         let message =
@@ -205,36 +211,45 @@ impl Town {
     /// What a `proxy_pass` names, without scheme and path.
     fn target(&self, pass: &At<String>, notes: &mut Notes) -> Option<At<String>> {
         let text = pass.value.as_str();
-        if text.contains('$') {
+        let (scheme, rest) = match text.split_once("://") {
+            Some((scheme, rest)) if self.is_http => (scheme, rest),
+            Some(_) | None => ("http", text),
+        };
+        let is_unix = rest.starts_with("unix:");
+        // A path of a UNIX socket ends with a colon, after that of its own.
+        let end = if is_unix {
+            rest.char_indices().filter(|(_, c)| *c == ':').nth(1).map(|(end, _)| end)
+        } else {
+            rest.find(['/', '$', '?'])
+        };
+        let (authority, path) = rest.split_at(end.filter(|_| self.is_http).unwrap_or(rest.len()));
+        // What comes after the place is the servers' matter, but where it may still be part of it.
+        let whole = ["/", ":", "?", "$request_uri", "$uri", "$is_args"];
+        let known = path.is_empty() || whole.iter().any(|begin| path.starts_with(begin));
+        if !known || authority.is_empty() || authority.contains('$') {
             let message = format!(
                 "proxy_pass {text} is not carried: what a variable holds is not known here"
             );
             notes.note(&pass.at, message, "name an upstream or an address");
             return None;
         }
-        if !self.is_http {
-            return Some(pass.clone());
+        if !self.is_http || is_unix {
+            return Some(At::new(authority.to_owned(), &pass.at));
         }
-        let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-        if scheme.eq_ignore_ascii_case("https") {
+        let https = scheme.eq_ignore_ascii_case("https");
+        if https {
             let message = "proxy_pass https: the client's bytes go to the server as they are";
             let mend = "let clients speak TLS with the server, or let the server speak without it";
             notes.note(&pass.at, message, mend);
         }
-        if let Some(path) = rest.strip_prefix("unix:") {
-            let path = path.split(':').next().unwrap_or(path);
-            return Some(At::new(format!("unix:{path}"), &pass.at));
-        }
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if !path.is_empty() {
+        if !matches!(path, "" | "/" | "$request_uri" | "$uri$is_args$args") {
             let message =
-                format!("the path /{path} of proxy_pass is not carried: requests pass as they are");
+                format!("the path {path} of proxy_pass is not carried: requests pass as they are");
             notes.note(&pass.at, message, "let servers take the paths that clients ask for");
         }
-        let https = scheme.eq_ignore_ascii_case("https") && !self.upstreams.contains_key(authority);
         let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| number(port).is_some());
-        let target =
-            if https && !has_port { format!("{authority}:443") } else { authority.to_owned() };
+        let bare = https && !has_port && !self.upstreams.contains_key(authority);
+        let target = if bare { format!("{authority}:443") } else { authority.to_owned() };
         Some(At::new(target, &pass.at))
     }
 
@@ -330,14 +345,50 @@ fn compare(pool: &Pool, proxying: &Proxying, notes: &mut Notes) {
     }
 }
 
+/// One listener, or two where some addresses take PROXY headers and some do not.
+fn listeners(
+    site: &Site,
+    plain: Vec<At<String>>,
+    headed: Vec<At<String>>,
+    pool: &At<String>,
+    is_http: bool,
+    notes: &mut Notes,
+) -> Vec<Listener> {
+    let both = !plain.is_empty() && !headed.is_empty();
+    let mut all = Vec::new();
+    if let Some(first) = plain.first() {
+        if let Some(from) = site.proxying.trusted.first() {
+            left_out::client_by_header(&from.at, notes);
+        }
+        let at = first.at.clone();
+        all.push(listener(site, &at, plain, pool, is_http, notes));
+    }
+    if let Some(first) = headed.first() {
+        let at = first.at.clone();
+        let mut listener = listener(site, &at, headed, pool, is_http, notes);
+        if both {
+            listener.name.value.push_str("-proxy");
+            let message = format!(
+                "addresses with proxy_protocol are a listener of their own, {}",
+                listener.name.value
+            );
+            notes.note(&at, message, "nothing to do");
+        }
+        let (from, only) = accept_proxy(site, &at, notes);
+        (listener.accept_proxy, listener.accept_proxy_only) = (Some(from), only);
+        all.push(listener);
+    }
+    all
+}
+
 fn listener(
     site: &Site,
+    at: &Range<usize>,
     binds: Vec<At<String>>,
-    pool: At<String>,
+    pool: &At<String>,
     is_http: bool,
     notes: &mut Notes,
 ) -> Listener {
-    let at = &binds[0].at.clone();
     if is_http {
         let message = format!(
             "the http server at {} is carried as TCP: the bytes of requests and of a WebSocket pass through \
@@ -349,17 +400,16 @@ fn listener(
     }
     let name = site.name.clone().unwrap_or_else(|| pool.value.clone());
     let idle = idle(site, at, is_http, notes);
-    let (accept_proxy, accept_proxy_only) = accept_proxy(site, notes);
     let backlog = site.listens.iter().find_map(|listen| listen.backlog.clone());
     let mptcp = site.listens.iter().find_map(|listen| listen.mptcp.clone());
     Listener {
         name: At::new(name, at),
         binds,
-        pool,
+        pool: pool.clone(),
         idle,
         fin: None,
-        accept_proxy,
-        accept_proxy_only,
+        accept_proxy: None,
+        accept_proxy_only: false,
         max_sessions: None,
         backlog,
         mptcp,
@@ -367,12 +417,7 @@ fn listener(
 }
 
 /// Patience is never shortened: what is not written is ringbolt's own, which is longer than nginx's.
-fn idle(
-    site: &Site,
-    at: &std::ops::Range<usize>,
-    is_http: bool,
-    notes: &mut Notes,
-) -> Option<At<Limit>> {
+fn idle(site: &Site, at: &Range<usize>, is_http: bool, notes: &mut Notes) -> Option<At<Limit>> {
     if site.proxying.idle.is_none() {
         let (name, default) =
             if is_http { ("proxy_read_timeout", "60s") } else { ("proxy_timeout", "10m") };
@@ -383,30 +428,25 @@ fn idle(
     site.proxying.idle.clone()
 }
 
-/// Who sends PROXY headers. nginx wants one on every connection to such an address.
-fn accept_proxy(site: &Site, notes: &mut Notes) -> (Option<At<Vec<String>>>, bool) {
-    let headed: Vec<_> = site.listens.iter().filter_map(|it| it.proxy_protocol.as_ref()).collect();
-    let Some(first) = headed.first() else { return (None, false) };
-    if headed.len() < site.listens.len() {
-        let message =
-            "some addresses of this server want a PROXY header and some do not: here all do";
-        let mend = "write a server for each kind of address";
-        notes.note(&first.at, message, mend);
-    }
-    if site.proxying.trusted.is_empty() {
+/// Who sends PROXY headers, and whether everybody else is reset. nginx wants one on every connection to
+/// such an address.
+fn accept_proxy(site: &Site, at: &Range<usize>, notes: &mut Notes) -> (At<Vec<String>>, bool) {
+    let headed = site.listens.iter().find_map(|it| it.proxy_protocol.as_ref());
+    let at = headed.map_or(at, |headed| &headed.at);
+    let trusted = &site.proxying.trusted;
+    let Some(first) = trusted.first() else {
         let message = "the client is the one that the PROXY header names; nginx without set_real_ip_from maps \
                        by the address of whoever sends the header";
         let mend = "nothing to do: clients are told apart where they were one; let the firewall admit only those \
                     who may send headers";
-        notes.note(&first.at, message, mend);
+        notes.note(at, message, mend);
         let everybody = vec!["0.0.0.0/0".to_owned(), "::/0".to_owned()];
-        return (Some(At::new(everybody, &first.at)), false);
-    }
-    let trusted = &site.proxying.trusted;
+        return (At::new(everybody, at), false);
+    };
     let message =
         "who is not in set_real_ip_from is reset: nginx would read its header and not believe it";
     let mend = "add networks to accept_proxy, or let others come to another listener";
-    notes.note(&first.at, message, mend);
+    notes.note(at, message, mend);
     let networks = trusted.iter().map(|it| it.value.clone()).collect();
-    (Some(At::new(networks, &trusted[0].at)), true)
+    (At::new(networks, &first.at), true)
 }

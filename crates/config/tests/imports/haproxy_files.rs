@@ -58,6 +58,61 @@ fn a_distributions_haproxy() {
     assert!(spec.listeners.iter().all(|listener| listener.name != "stats"));
 }
 
+/// Goal: what files have that grew for years is carried or noted. Method: a file with all of it.
+#[test]
+fn a_wild_haproxy() {
+    let imported = haproxy(&file("haproxy/wild.cfg"));
+    let spec = spec(&imported);
+    assert_eq!(
+        binds(&spec, "many-forms"),
+        [
+            "127.0.0.1:7001",
+            "127.0.0.1:7002",
+            "127.0.0.1:7010",
+            "127.0.0.1:7011",
+            "127.0.0.1:7012",
+            "127.0.0.1:7005",
+            "[::1]:7006"
+        ]
+    );
+    assert_eq!(binds(&spec, "many-forms-proxy"), ["127.0.0.1:7007"]);
+    let named = pool(&spec, "named");
+    assert_eq!(named.balance, Balance::HaproxySourceConsistent);
+    let ids: Vec<_> = named.servers.iter().map(|server| (server.id, server.weight)).collect();
+    assert_eq!(ids, [(3, 100), (2, 0), (4, 100), (6, 50)]);
+    let Probe::Http { method, path, status, .. } = &named.health.probe else { panic!() };
+    assert_eq!(
+        (method.as_str(), path.as_str(), status.as_slice()),
+        ("OPTIONS", "/", &[200..=399][..])
+    );
+    assert_eq!(pool(&spec, "secured").health.probe, Probe::Tcp, "it would be asked over TLS");
+    let said = listed(&imported, &imported.notes);
+    for note in [
+        "f:5:1 the condition version_atleast(2.4) is about HAProxy itself: taken as true",
+        "stick on src is not carried: clients keep their servers by balance source alone",
+        "set-src src,ipmask(24)` is not carried: the client's address is that of its connection",
+        "the servers of secured over TLS",
+    ] {
+        assert!(said.contains(note), "{note} in\n{said}");
+    }
+}
+
+/// Goal: a listener takes as many sessions as its addresses do in HAProxy. Method: limits of addresses
+/// and of the proxy.
+#[test]
+fn limits_of_addresses_are_summed() {
+    for (lines, expected) in [
+        ("bind :1 maxconn 5\n bind :2-4 maxconn 7", Some(26)),
+        ("bind :1 maxconn 5\n bind :2 maxconn 7\n maxconn 10", Some(10)),
+        ("bind :1 maxconn 5\n bind :2\n maxconn 10", Some(10)),
+        ("bind :1 maxconn 5\n bind :2", None),
+        ("bind :1 maxconn 5", Some(5)),
+    ] {
+        let imported = haproxy(&format!("listen a\n {lines}\n server b 192.0.2.1:1"));
+        assert_eq!(spec(&imported).listeners[0].max_sessions, expected, "{lines}");
+    }
+}
+
 /// Goal: what a TCP balancer has of HAProxy is carried key by key. Method: a file with all of it.
 #[test]
 fn an_edges_haproxy() {
@@ -105,7 +160,7 @@ fn an_edges_haproxy() {
     assert_eq!((redis.balance, redis.servers[1].id), (Balance::LeastSessions, 7));
     let unlike = pool(&spec, "unlike");
     assert_eq!((unlike.balance, unlike.attempts), (Balance::HaproxySourceConsistentRaw, 1));
-    assert_eq!(unlike.servers.iter().map(|server| server.id).collect::<Vec<_>>(), [20, 1]);
+    assert_eq!(unlike.servers.iter().map(|server| server.id).collect::<Vec<_>>(), [20, 2]);
     assert_eq!(
         binds(&spec, "unlike"),
         ["0.0.0.0:9000", "[::]:9000", "0.0.0.0:9100", "0.0.0.0:9101", "0.0.0.0:9102"]
@@ -136,6 +191,12 @@ fn every_line_of_haproxy_is_accounted_for() {
         (" use_backend %[hdr(host)]", "", "does not see requests"),
         (" http-request deny", "", "http-request deny"),
         (" tcp-request connection reject if { src 10.0.0.1 }", "", "refuses nobody"),
+        (" tcp-request connection set-src hdr(x)", "", "decides which server"),
+        (" http-request set-src hdr(x)", "", "decides which server"),
+        (" no log", "", "standard error"),
+        (" bind :1 maxconn 5\n maxconn 9", "", "other addresses have none"),
+        ("", " retry-on conn-failure", "up to `attempts`"),
+        ("", " dynamic-cookie-key x", "does not see requests"),
         (" tcp-request connection expect-proxy layer4 if x", "", "would reach the servers"),
         (" bind /run/a.sock", "", "UNIX sockets"),
         (" bind :443 ssl crt /a", "", "TLS"),
@@ -158,10 +219,19 @@ fn every_line_of_haproxy_is_accounted_for() {
         (" description x", "", "own process"),
         ("", " cookie SRV insert", "cookie SRV insert is not carried"),
         ("", " stick on src", "stick on src is not carried"),
+        ("", " balance source\n cookie SRV insert", "by balance source alone"),
+        ("", " balance source\n stick on src", "by balance source alone"),
+        ("", " option httpchk GET /\n server ws2 192.0.2.2:1 check check-ssl", "carried as kind"),
+        ("", " option httpchk GET /\n server ws2 192.0.2.2:1 check ssl", "carried as kind"),
+        (
+            "",
+            " option httpchk GET /\n http-check connect ssl\n server ws2 192.0.2.2:1 check",
+            "carried as kind",
+        ),
         ("", " balance uri", "balance uri needs what Layer 4 does not see"),
         ("", " balance first", "balance first"),
         ("", " no option redispatch", "attempts = 1"),
-        ("", " retries 0", "attempts = 1"),
+        ("", " retries 0", "after retries 0"),
         ("", " balance source", "redispatch meets the same server"),
         ("", " balance source\n hash-type consistent", "3.0 to 3.2"),
         ("", " timeout connect 0", "no timeout connect"),

@@ -191,8 +191,21 @@ fn what_nothing_can_be_made_of_is_an_error() {
         (haproxy("defaults d from x"), "no defaults section"),
         (haproxy("listen a\n bind \":80\n"), "not closed"),
         (haproxy("listen a\0"), "NUL"),
-        (haproxy(".if version_atleast(2)\n.endif"), "for HAProxy to judge"),
+        (haproxy(".if nonsense(2)\n.endif"), "for HAProxy to judge"),
         (haproxy(&"#".repeat(5 << 20)), "more than 4194304 bytes"),
+        // A text of hundreds of megabytes was made of such ranges.
+        (haproxy(&"listen a\n bind :1000-1255\n".repeat(100)), "more than 4096 addresses"),
+        (
+            haproxy(&format!("listen a\n{}", " bind :1000-1255\n".repeat(100))),
+            "more than 4096 addresses",
+        ),
+        (
+            nginx(&format!(
+                "http {{ }} {}",
+                "stream { server { listen 1000-1255; proxy_pass 192.0.2.1:1; } }".repeat(100)
+            )),
+            "more than 4096 addresses",
+        ),
         (nginx(""), "nothing of this nginx configuration"),
         (nginx("http { server { listen 80; return 1; } }"), "nothing of this nginx configuration"),
         (nginx("http {"), "not closed"),

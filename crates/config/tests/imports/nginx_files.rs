@@ -62,6 +62,86 @@ fn an_edges_nginx() {
     assert!(said.contains("conf.d/app.conf:5:28 server 127.0.0.32:8765 is down"), "{said}");
 }
 
+/// Goal: what files have that grew for years is carried or noted. Method: a file with all of it.
+#[test]
+fn a_wild_nginx() {
+    let imported = nginx(&file("nginx/wild.conf"));
+    let spec = spec(&imported);
+    assert_eq!(binds(&spec, "chat.example"), ["127.0.0.1:8182"]);
+    assert_eq!(binds(&spec, "chat.example-proxy"), ["127.0.0.1:8181"]);
+    assert_eq!(binds(&spec, "127.0.0.34:3000"), ["127.0.0.1:8183"]);
+    let chat = pool(&spec, "chat");
+    assert_eq!(
+        (chat.balance, addrs(chat)),
+        (Balance::NginxIpHash, vec!["127.0.0.31:8765", "127.0.0.32:8765"])
+    );
+    assert_eq!(addrs(pool(&spec, "127.0.0.34:3000")), ["127.0.0.34:3000"]);
+    let said = listed(&imported, &imported.notes);
+    for note in [
+        "set_real_ip_from is carried only where a listen has proxy_protocol",
+        "server 127.0.0.33:8765 is not carried: it is a backup, which nginx-ip-hash has not",
+        "proxy_pass http://$app:$port is carried as http://127.0.0.34:3000",
+    ] {
+        assert!(said.contains(note), "{note} in\n{said}");
+    }
+}
+
+/// Goal: a `proxy_pass` leads where its variables do, as far as they are known without a request, and
+/// whatever path follows. Method: forms that people write, with the servers that are then there.
+#[test]
+fn what_set_says_is_known() {
+    for (within, expected) in [
+        (
+            "set $a 192.0.2.7; set $b 81; set $c http; location / { proxy_pass $c://$a:$b; }",
+            "192.0.2.7:81",
+        ),
+        ("location / { set $a 192.0.2.7; set $b ${a}:82; proxy_pass http://$b; }", "192.0.2.7:82"),
+        ("set $ab x; set $a 192.0.2.7; location / { proxy_pass http://$a; }", "192.0.2.7:80"),
+        (
+            "set $a 192.0.2.6; set $a 192.0.2.7; location / { proxy_pass http://$a/b$c; }",
+            "192.0.2.7:80",
+        ),
+        ("location / { proxy_pass http://192.0.2.7:83$request_uri; }", "192.0.2.7:83"),
+        ("location / { proxy_pass http://192.0.2.7$uri$is_args$args; }", "192.0.2.7:80"),
+        ("location / { proxy_pass https://192.0.2.7/$1; }", "192.0.2.7:443"),
+        ("location / { proxy_pass http://[2001:db8::7]:84; }", "[2001:db8::7]:84"),
+        ("location / { proxy_pass http://unix:/run/a.sock:/b:c/; }", "unix:/run/a.sock"),
+        ("location / { proxy_pass http://unix:/run/a.sock; }", "unix:/run/a.sock"),
+    ] {
+        let imported = nginx(&format!("http {{ server {{ listen 9; {within} }} }}"));
+        assert_eq!(addrs(&spec(&imported).pools[0]), [expected], "{within}");
+    }
+    for within in [
+        "location / { proxy_pass http://$a; }",
+        "location / { proxy_pass http://192.0.2.7$a; }",
+        "location / { proxy_pass http://192.0.2.7:$a; }",
+        "set $a 192.0.2.7; set $a $b; location / { proxy_pass http://$a; }",
+        "set $a 192.0.2.7; location / { if ($b) { set $a c; } proxy_pass http://$a; }",
+        "location / { proxy_pass http:///a; }",
+    ] {
+        let imported = nginx(&format!("http {{ server {{ listen 9; {within} }} }}"));
+        assert!(imported.toml.is_none(), "{within}: {:?}", imported.toml);
+        let said = listed(&imported, &imported.notes);
+        assert!(said.contains("what a variable holds"), "{within}: {said}");
+    }
+}
+
+/// Goal: clients without a PROXY header are served where nginx serves them. Method: a server with an
+/// address of each kind.
+#[test]
+fn addresses_with_a_header_are_a_listener_of_their_own() {
+    let text = "stream { server { listen 81; listen 82 proxy_protocol; listen 83; proxy_pass 192.0.2.7:1; \
+                set_real_ip_from 10.0.0.0/8; } }";
+    let imported = nginx(text);
+    let spec = spec(&imported);
+    let name = "192.0.2.7:1";
+    assert_eq!(binds(&spec, name), ["0.0.0.0:81", "0.0.0.0:83"]);
+    assert_eq!(binds(&spec, &format!("{name}-proxy")), ["0.0.0.0:82"]);
+    let headers: Vec<_> =
+        spec.listeners.iter().map(|it| (it.accept_proxy.len(), it.accept_proxy_only)).collect();
+    assert_eq!((headers, spec.pools.len()), (vec![(0, false), (1, true)], 1));
+}
+
 /// Goal: an http proxy is carried for the address that it has, and the rest of it is said. Method: a
 /// file with two names at one address, paths, a redirect and static files.
 #[test]
@@ -131,7 +211,43 @@ fn every_directive_of_nginx_is_accounted_for() {
         (false, "", "", "listen 53 udp;", "", "carries TCP"),
         (false, "", "", "listen unix:/a;", "", "UNIX sockets"),
         (false, "", "", "listen 443 ssl;", "", "bytes of TLS"),
-        (false, "", "", "listen 8766 proxy_protocol;", "", "want a PROXY header and some do not"),
+        (false, "", "", "listen 8766 proxy_protocol;", "", "a listener of their own, echo-proxy"),
+        (
+            false,
+            "",
+            "",
+            "set_real_ip_from 10.0.0.0/8;",
+            "",
+            "only where a listen has proxy_protocol",
+        ),
+        (true, "", "set_real_ip_from 10.0.0.0/8;", "", "", "decides which server"),
+        (true, "", "real_ip_header X-Real-IP;", "", "", "decides which server"),
+        (true, "", "init_by_lua_block { a = '}' }", "", "", "no other code"),
+        (true, "", "", "", "balancer_by_lua_block { a() }", "chooses no server"),
+        (
+            true,
+            "",
+            "server { listen 9; set $x 192.0.2.7; location / { proxy_pass http://$x$request_uri; } }",
+            "",
+            "",
+            "carried as http://192.0.2.7$request_uri",
+        ),
+        (
+            true,
+            "",
+            "server { listen 9; set $x 192.0.2.7; if ($a) { set $x b; } location / { proxy_pass http://$x; } }",
+            "",
+            "",
+            "what a variable holds",
+        ),
+        (
+            false,
+            "",
+            "",
+            "",
+            "server 192.0.2.2:1 backup; hash $remote_addr;",
+            "which nginx-hash has not",
+        ),
         (false, "", "server { listen 9; return 1; }", "", "", "passes no connection on"),
         (false, "", "server { listen 9; proxy_pass $x; }", "", "", "what a variable holds"),
         (

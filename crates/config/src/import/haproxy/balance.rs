@@ -38,6 +38,14 @@ pub(super) fn choose(
         notes.note(&affinity.at, message, mend);
         return Choice { balance: At::new(Balance::Source, &affinity.at), key: None };
     }
+    if let Some(affinity) = affinity {
+        let message = format!(
+            "{} is not carried: clients keep their servers by balance source alone",
+            affinity.value
+        );
+        let mend = "nothing to do; who is kept at another server than the address has moves once";
+        notes.note(&affinity.at, message, mend);
+    }
     match algorithm {
         "source" => return plain(source(hash_type, at, notes)),
         "roundrobin" | "static-rr" => return plain(Balance::RoundRobin),
@@ -167,7 +175,7 @@ mod tests {
             );
             assert_eq!(
                 chosen("balance source", hash_type, true),
-                (balance, None, notes),
+                (balance, None, notes + 1),
                 "{hash_type}"
             );
         }

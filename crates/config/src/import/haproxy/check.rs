@@ -17,6 +17,8 @@ pub(super) struct Checks {
     /// Of `tcp-check`, what comes first of each.
     send: Option<At<String>>,
     expect: Option<At<String>>,
+    /// A rule asks over TLS.
+    tls: bool,
     /// The rules are those of a `defaults` section: the first of one's own takes their place.
     rules_inherited: bool,
 }
@@ -90,15 +92,25 @@ impl Checks {
         }
     }
 
+    /// Whether a rule asks over TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        self.tls
+    }
+
     /// The same for a proxy that may have rules of its own.
     pub(super) fn inherited(&self) -> Self {
         Self { rules_inherited: true, ..self.clone() }
     }
 
-    fn step(&mut self, step: Step, at: &Range<usize>, notes: &mut Notes) {
+    /// The first rule of a proxy: those of its `defaults` section, a whole request too, are then none.
+    fn begin(&mut self) {
         if std::mem::take(&mut self.rules_inherited) {
-            (self.send, self.expect) = (None, None);
+            *self = Self { kind: self.kind.clone(), ..Self::default() };
         }
+    }
+
+    fn step(&mut self, step: Step, at: &Range<usize>, notes: &mut Notes) {
+        self.begin();
         match step {
             Step::Send(text) if self.send.is_none() && self.expect.is_none() => {
                 self.send = Some(At::new(text, at));
@@ -116,6 +128,10 @@ impl Checks {
     pub(super) fn option(&mut self, words: &[Word], notes: &mut Notes) -> bool {
         let Some(name) = words.get(1) else { return false };
         let at = span(words);
+        if name.text == "httpchk" {
+            // `option tcp-check` alone leaves the rules of the defaults as they are.
+            self.begin();
+        }
         if name.text == "httpchk" && at.len() > TEXT_BYTES_MAX {
             let message = "this request is too long for a probe: carried as OPTIONS /";
             notes.note(&at, message, format!("write it in {TEXT_BYTES_MAX} bytes"));
@@ -159,15 +175,18 @@ impl Checks {
             [method, uri] => (Some(method), Some(uri), None),
             [method, uri, version, ..] => (Some(method), Some(uri), Some(version)),
         };
-        self.method = method.map(str::to_owned);
-        self.uri = uri.map(str::to_owned);
+        let said = |text: Option<&str>| text.map(str::to_owned);
         let headers = version.into_iter().flat_map(str::lines).skip(1);
-        self.host = headers.filter_map(host_of).next();
+        // An http-check send before this line holds where this says nothing.
+        self.method = said(method).or_else(|| self.method.take());
+        self.uri = said(uri).or_else(|| self.uri.take());
+        self.host = headers.filter_map(host_of).next().or_else(|| self.host.take());
     }
 
     /// Reads `http-check …`.
     pub(super) fn http_rule(&mut self, words: &[Word], notes: &mut Notes) {
         let Some((verb, rest)) = words.get(1).zip(words.get(2..)) else { return };
+        self.begin();
         match verb.text.as_str() {
             "send" => self.http_send(rest, notes),
             "expect" => self.http_expect(rest, notes),
@@ -180,6 +199,7 @@ impl Checks {
                 notes.note(&span(words), message, mend);
             }
             other => {
+                self.tls |= asks_over_tls(other, rest);
                 let message = format!("http-check {other} is not carried");
                 let mend = "see that the plain request tells enough: this decides who is up";
                 notes.note(&span(words), message, mend);
@@ -238,6 +258,12 @@ impl Checks {
     pub(super) fn tcp_rule(&mut self, words: &[Word], notes: &mut Notes) {
         let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
         let at = span(words);
+        if let [_, verb, rest @ ..] = words
+            && asks_over_tls(&verb.text, rest)
+        {
+            self.begin();
+            self.tls = true;
+        }
         let step = match texts.get(1..).unwrap_or_default() {
             ["comment", ..] | ["connect"] => return,
             ["send", text] | ["send", text, "comment", ..] => Some(Step::Send((*text).to_owned())),
@@ -266,6 +292,10 @@ impl Checks {
 
 /// Bytes that a probe sends or waits for.
 const TEXT_BYTES_MAX: usize = crate::health::PROBE_BYTES_MAX;
+
+fn asks_over_tls(verb: &str, options: &[Word]) -> bool {
+    verb == "connect" && options.iter().any(|word| word.text == "ssl")
+}
 
 fn host_of(line: &str) -> Option<String> {
     let (name, value) = line.split_once(':')?;
@@ -300,6 +330,7 @@ mod tests {
                 .collect();
             match words[0].text.as_str() {
                 "option" => assert!(checks.option(&words, &mut notes), "{line}"),
+                "backend" => checks = checks.inherited(),
                 "http-check" => checks.http_rule(&words, &mut notes),
                 _ => checks.tcp_rule(&words, &mut notes),
             }
@@ -352,6 +383,35 @@ mod tests {
             ("option httpchk GET /\nhttp-check connect ssl", http("GET", "/", None, None), 1),
         ] {
             assert_eq!(probe(lines), (expected, notes), "{lines}");
+        }
+    }
+
+    /// Goal: a proxy's own probe takes nothing from that of its defaults. Method: what HAProxy 2.6 asks
+    /// servers with these lines.
+    #[test]
+    fn rules_are_inherited_whole_or_not_at_all() {
+        let defaults = "option httpchk\nhttp-check send meth GET uri /a hdr host h\n\
+                        http-check expect status 404\nbackend b\n";
+        for (own, expected) in [
+            ("backend b", http("GET", "/a", Some("h"), Some("404"))),
+            ("option httpchk", http("OPTIONS", "/", None, None)),
+            ("option httpchk HEAD /x", http("HEAD", "/x", None, None)),
+            ("http-check send meth PUT", http("PUT", "/", None, None)),
+            ("option httpchk GET /y\nhttp-check send uri /z", http("GET", "/z", None, None)),
+            ("http-check send uri /z\noption httpchk", http("OPTIONS", "/z", None, None)),
+        ] {
+            assert_eq!(probe(&format!("{defaults}{own}")).0, expected, "{own}");
+        }
+        let defaults = "option tcp-check\ntcp-check send a\ntcp-check expect string b\nbackend b\n";
+        let ask = |send: &str, expect: &str| {
+            Some(Probe::SendExpect { send: send.into(), expect: expect.into() })
+        };
+        for (own, expected) in [
+            ("option tcp-check", ask("a", "b")),
+            ("tcp-check expect string c", ask("", "c")),
+            ("option httpchk GET /", http("GET", "/", None, None)),
+        ] {
+            assert_eq!(probe(&format!("{defaults}{own}")).0, expected, "{own}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! `.if`, `.elif`, `.else` and `.endif`: which lines of an haproxy.cfg hold.
 //!
 //! Conditions about the environment are judged as HAProxy does. Those about HAProxy itself, its version
-//! or how it was built, have no answer here and are errors.
+//! or how it was built, have no answer here: one of today is supposed, and it is said.
 
 use std::ops::Range;
 
@@ -15,6 +15,8 @@ use crate::import::word::{Word, shown, span};
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
     blocks: Vec<Block>,
+    /// There were too many, which is an error: no more is read.
+    lost: bool,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,9 @@ impl Conditions {
         notes: &mut Notes,
     ) -> bool {
         let Some((keyword, condition)) = words.split_first() else { return false };
+        if self.lost {
+            return false;
+        }
         let at = span(words);
         match keyword.text.as_str() {
             ".if" => self.open(at, condition, environment, notes),
@@ -95,6 +100,8 @@ impl Conditions {
         if self.blocks.len() >= IMPORT_DEPTH_MAX {
             let message = format!("more than {IMPORT_DEPTH_MAX} .if lie in one another");
             notes.error(Some(&at), message, "write the lines that hold");
+            *self = Self { lost: true, ..Self::default() };
+            return;
         }
         let state = match self.all_hold() {
             false => State::Over,
@@ -124,8 +131,7 @@ impl Conditions {
     }
 }
 
-/// Whether a condition holds: `defined(NAME)`, `streq(A,B)`, `strneq(A,B)`, `strstr(A,B)`, a number,
-/// nothing (false), each with any number of `!` before it.
+/// Whether a condition holds.
 fn judge(
     condition: &[Word],
     at: &Range<usize>,
@@ -134,36 +140,113 @@ fn judge(
 ) -> bool {
     let words: Vec<&str> = condition.iter().map(|word| word.text.as_str()).collect();
     let whole = words.join(" ");
-    let plain = whole.trim_start_matches(['!', ' ']);
-    let negated = whole[..whole.len() - plain.len()].matches('!').count() % 2 == 1;
-    let call = plain.strip_suffix(')').and_then(|call| call.split_once('('));
-    // Several conditions in one are not taken apart.
-    let call =
-        call.map(
-            |(name, arguments)| {
-                if arguments.contains(['(', ')']) { ("", arguments) } else { (name, arguments) }
-            },
+    let mut judge = Judge { rest: &whole, environment, supposed: Vec::new() };
+    let holds = judge.any(0).filter(|_| judge.rest.trim_start().is_empty());
+    for (call, holds) in judge.supposed {
+        let call: String =
+            call.chars().take(CALL_CHARS_SHOWN).filter(|c| !c.is_control()).collect();
+        let message = format!(
+            "the condition {call} is about HAProxy itself: taken as {holds}, as of one of today"
         );
-    let pair = |arguments: &str| {
-        let (one, other) = arguments.split_once(',').unwrap_or((arguments, ""));
-        (one.to_owned(), other.to_owned())
-    };
-    let holds = match call {
-        Some(("defined", name)) => Some(environment.variable(name.trim()).is_some()),
-        Some(("streq", arguments)) => Some(pair(arguments)).map(|(one, other)| one == other),
-        Some(("strneq", arguments)) => Some(pair(arguments)).map(|(one, other)| one != other),
-        Some(("strstr", arguments)) => {
-            Some(pair(arguments)).map(|(one, other)| one.contains(&other))
-        }
-        Some(_) => None,
-        None if plain.is_empty() => Some(false),
-        None => plain.parse::<i64>().ok().map(|number| number != 0),
-    };
-    holds.map(|holds| holds != negated).unwrap_or_else(|| {
+        notes.note(at, message, "if another is meant, write the lines that hold without it");
+    }
+    holds.unwrap_or_else(|| {
         let message = format!("the condition {} is for HAProxy to judge", shown(condition));
         notes.error(Some(at), message, "write the lines that hold, without the condition");
         false
     })
+}
+
+const CALL_CHARS_SHOWN: usize = 60;
+
+/// A condition of which the front has been judged: `&&` before `||`, any number of `!`, parentheses,
+/// and of single ones `defined(NAME)`, `streq(A,B)`, `strneq(A,B)`, `strstr(A,B)`, a number, and
+/// nothing, which is false. What is about HAProxy itself is supposed.
+struct Judge<'c, 'e, 's> {
+    rest: &'c str,
+    environment: &'e Environment<'s>,
+    /// What was supposed, and to be what.
+    supposed: Vec<(&'c str, bool)>,
+}
+
+impl<'c> Judge<'c, '_, '_> {
+    /// `None`, here and below, when it cannot be judged.
+    fn any(&mut self, depth: usize) -> Option<bool> {
+        let mut holds = self.all(depth)?;
+        while self.takes("||") {
+            holds |= self.all(depth)?;
+        }
+        Some(holds)
+    }
+
+    fn all(&mut self, depth: usize) -> Option<bool> {
+        let mut holds = self.one(depth)?;
+        while self.takes("&&") {
+            holds &= self.one(depth)?;
+        }
+        Some(holds)
+    }
+
+    fn one(&mut self, depth: usize) -> Option<bool> {
+        let mut negated = false;
+        while self.takes("!") {
+            negated = !negated;
+        }
+        let holds = if self.takes("(") {
+            let holds = (depth < IMPORT_DEPTH_MAX).then(|| self.any(depth + 1))??;
+            self.takes(")").then_some(holds)?
+        } else {
+            self.single()?
+        };
+        Some(holds != negated)
+    }
+
+    fn single(&mut self) -> Option<bool> {
+        self.rest = self.rest.trim_start();
+        let name_end = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+'));
+        let end = self.rest.find(name_end).unwrap_or(self.rest.len());
+        let (name, after) = self.rest.split_at(end);
+        let Some(after) = after.strip_prefix('(') else {
+            self.rest = after;
+            return if name.is_empty() {
+                Some(false)
+            } else {
+                Some(name.parse::<i64>().ok()? != 0)
+            };
+        };
+        let (arguments, after) = after.split_once(')')?;
+        let call = &self.rest[..name.len() + arguments.len() + 2];
+        self.rest = after;
+        let (one, other) = arguments.split_once(',').unwrap_or((arguments, ""));
+        match name {
+            _ if arguments.contains('(') => None,
+            "defined" => Some(self.environment.variable(arguments.trim()).is_some()),
+            "streq" => Some(one == other),
+            "strneq" => Some(one != other),
+            "strstr" => Some(one.contains(other)),
+            "feature"
+            | "enabled"
+            | "version_atleast"
+            | "openssl_version_atleast"
+            | "awslc_api_atleast"
+            | "ssllib_name_startswith" => Some(self.suppose(call, true)),
+            "version_before" | "openssl_version_before" | "awslc_api_before" => {
+                Some(self.suppose(call, false))
+            }
+            _ => None,
+        }
+    }
+
+    fn suppose(&mut self, call: &'c str, holds: bool) -> bool {
+        self.supposed.push((call, holds));
+        holds
+    }
+
+    fn takes(&mut self, text: &str) -> bool {
+        let rest = self.rest.trim_start().strip_prefix(text);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
 }
 
 #[cfg(test)]
@@ -212,6 +295,13 @@ mod tests {
             ("streq(\"$SET\",yes)", true),
             ("strneq(\"$SET\",yes)", false),
             ("strstr(\"$SET\",es)", true),
+            ("defined(SET) && !defined(UNSET)", true),
+            ("defined(UNSET) || defined(SET) && 0", false),
+            ("(defined(UNSET) || defined(SET)) && 1", true),
+            ("!(1 && 0)", true),
+            ("version_atleast(2.4)", true),
+            ("version_before(2.4)", false),
+            ("feature(OPENSSL) && !enabled(SPLICE)", false),
         ] {
             let (admitted, errors) = read(&format!(".if {condition}\na\n.else\nb\n.endif\nc"));
             assert_eq!(
@@ -227,8 +317,11 @@ mod tests {
     #[test]
     fn what_has_no_answer_is_told() {
         for text in [
-            ".if version_atleast(2.4)\na\n.endif",
-            ".if feature(OPENSSL) && 1\n.endif",
+            ".if nonsense(2.4)\na\n.endif",
+            ".if feature(OPENSSL) && x\n.endif",
+            ".if (1\n.endif",
+            ".if 1 1\n.endif",
+            ".if streq(a,(b))\n.endif",
             ".if 1",
             ".endif",
             ".else",
@@ -238,6 +331,10 @@ mod tests {
         }
         assert_eq!(read(".if 0\n.if feature(X)\n.endif\n.alert no\n.endif").1, 0);
         let deep = ".if 1\n".repeat(IMPORT_DEPTH_MAX + 1);
+        assert_eq!(read(&deep).1, 1);
+        let deep = format!(".if {}1", "(".repeat(IMPORT_DEPTH_MAX + 2));
         assert!(read(&deep).1 > 0);
+        // A mebibyte of them ended after ten seconds.
+        assert_eq!(read(&".if 1\n".repeat(200_000)).1, 1);
     }
 }

@@ -43,10 +43,20 @@ const STATS: Why = (
 
 const UNKNOWN: Why = ("it is not known here", "see whether HAProxy knows it: `haproxy -c -f FILE`");
 
+const CLIENT: Why = (
+    "the client's address is that of its connection or of a PROXY header, and no other: this also \
+     decides which server it has",
+    "let the balancer in front send the PROXY protocol and write accept-proxy; without it all clients of \
+     that balancer are one",
+);
+
 /// Says why a line of a proxy is not carried.
 pub(super) fn statement(words: &[Word], notes: &mut Notes) {
     let keyword = words.first().map_or("", |word| &*word.text);
+    let has = |text: &str| words.iter().skip(1).take(2).any(|word| word.text == text);
     let why = match keyword {
+        "http-request" | "tcp-request" if has("set-src") => CLIENT,
+        "no" if has("log") => LOGS,
         "acl" => (
             "conditions are about requests, or choose by rules",
             "see the notes on the lines that use it",
@@ -72,6 +82,8 @@ pub(super) fn statement(words: &[Word], notes: &mut Notes) {
         | "unique-id-header"
         | "max-keep-alive-queue"
         | "max-session-srv-conns"
+        | "dynamic-cookie-key"
+        | "use-fcgi-app"
         | "server-state-file-name"
         | "load-server-state-from-file" => REQUESTS,
         "redirect" | "errorfile" | "errorfiles" | "errorloc" | "errorloc302" | "errorloc303"
@@ -85,6 +97,10 @@ pub(super) fn statement(words: &[Word], notes: &mut Notes) {
         "description" | "id" | "guid" | "bind-process" | "external-check" | "email-alert" => {
             PROCESS
         }
+        "retry-on" => (
+            "a connect that fails is tried at the next choice, up to `attempts` in all, and nothing else is",
+            "nothing to do, unless answers of servers were to be tried again",
+        ),
         "fullconn" => ("limits of servers do not move with the load", "set maxconn at servers"),
         "hash-balance-factor" => (
             "the mapping is by address alone, however loaded servers are",

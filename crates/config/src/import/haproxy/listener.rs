@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ringbolt_core::limits::SESSIONS_MAX;
+
 use super::bind::Bind;
 use super::proxy::{Proxy, everybody};
 use super::settings::Settings;
@@ -47,7 +49,7 @@ pub(super) fn build(
                 fin: fin.clone(),
                 accept_proxy: accept.or_else(|| proxy.expect_proxy.clone()),
                 accept_proxy_only: false,
-                max_sessions: max_sessions(&proxy.settings, &binds),
+                max_sessions: max_sessions(&proxy.settings, &binds, notes),
                 backlog: backlog(&proxy.settings, &binds, notes),
                 mptcp: None,
             }
@@ -117,9 +119,34 @@ fn fin(proxy: &Settings, serving: &Settings, notes: &mut Notes) -> Option<At<Dur
     }
 }
 
-fn max_sessions(settings: &Settings, binds: &[&Bind]) -> Option<At<u64>> {
-    let own = binds.iter().filter_map(|bind| bind.maxconn.clone());
-    own.chain(settings.maxconn.clone()).min_by_key(|it| it.value)
+/// HAProxy limits each address of a bind and the proxy as a whole, a listener all of its addresses.
+fn max_sessions(settings: &Settings, binds: &[&Bind], notes: &mut Notes) -> Option<At<u64>> {
+    let limit = |bind: &&Bind| Some((bind.maxconn.clone()?, bind.addresses.len() as u64));
+    let limited: Vec<(At<u64>, u64)> = binds.iter().filter_map(limit).collect();
+    let sum = limited.iter().fold(0, |sum: u64, (limit, addresses)| {
+        sum.saturating_add(limit.value.saturating_mul(*addresses))
+    });
+    let mend = "give addresses listeners of their own, where each must have its limit";
+    let own = match limited.first() {
+        Some((first, _)) if limited.len() < binds.len() => {
+            let message = "maxconn of this bind is not carried: other addresses have none, and a listener \
+                           has one limit for all";
+            notes.note(&first.at, message, mend);
+            None
+        }
+        Some((first, _)) => {
+            let sum = sum.min(u64::from(SESSIONS_MAX));
+            if sum > first.value {
+                let message = format!(
+                    "maxconn is for one address, and a listener has one limit for all: carried as {sum}"
+                );
+                notes.note(&first.at, message, mend);
+            }
+            Some(At::new(sum, &first.at))
+        }
+        None => None,
+    };
+    own.into_iter().chain(settings.maxconn.clone()).min_by_key(|it| it.value)
 }
 
 fn backlog(settings: &Settings, binds: &[&Bind], notes: &mut Notes) -> Option<At<u64>> {

@@ -7,7 +7,7 @@ use ringbolt_core::limits::ATTEMPTS_MAX;
 use ringbolt_core::spec::{Balance, SendProxy, Splice};
 
 use super::proxy::Proxy;
-use super::server::Server as Written;
+use super::server::{Parameters, Server as Written};
 use super::settings::Settings;
 use super::{address, balance};
 use crate::family::Family;
@@ -37,12 +37,12 @@ pub(super) fn build(
     let settings = &proxy.settings;
     let (words, hash) = (settings.balance.as_ref(), settings.hash_type.as_ref());
     let choice = balance::choose(words, hash, settings.affinity.as_ref(), &proxy.name.at, notes);
-    let written: Vec<&Written> = servers.iter().map(|(server, _)| *server).collect();
+    let written: Vec<&Written> = servers.iter().map(|(_, server, _)| *server).collect();
     let kind = choice.balance.value;
     explain_disabled(&written, kind, notes);
     explain_backups(proxy, &written, kind, notes);
     explain_queue(&written, notes);
-    let ids = ids(&written, kind);
+    let ids = ids(&proxy.servers, kind);
     let splice = match nosplice {
         Some(off) => Some(At::new(Splice::Off, &off.at)),
         None => settings.splice.clone().map(|at| at.map(|()| Splice::Auto)),
@@ -59,24 +59,23 @@ pub(super) fn build(
         health: health(proxy, &written, notes),
         servers: servers
             .into_iter()
-            .enumerate()
-            .map(|(index, (written, addr))| {
-                server(written, addr, settings, ids.get(index).copied(), notes)
+            .map(|(place, written, addr)| {
+                server(written, addr, settings, ids.get(place).copied(), notes)
             })
             .collect(),
     })
 }
 
-/// The servers that can be connected to, with their addresses here.
+/// The servers that can be connected to, with their places among all and their addresses here.
 fn reachable<'p>(
     proxy: &'p Proxy,
     port: Option<u16>,
     notes: &mut Notes,
-) -> Vec<(&'p Written, At<String>)> {
+) -> Vec<(usize, &'p Written, At<String>)> {
     let mut servers = Vec::new();
-    for written in &proxy.servers {
+    for (place, written) in proxy.servers.iter().enumerate() {
         match address::server(&written.address.value, port) {
-            Ok(addr) => servers.push((written, At::new(addr, &written.address.at))),
+            Ok(addr) => servers.push((place, written, At::new(addr, &written.address.at))),
             Err(unfit) => {
                 let name = &written.name.value;
                 let message = format!("server {name} is not carried: {}", unfit.reason);
@@ -113,8 +112,9 @@ fn server(
 }
 
 /// The id of every server as HAProxy gives them, where ids matter or are written: the ones that are
-/// written, and for the others the smallest that is free, in order.
-fn ids(servers: &[&Written], balance: Balance) -> Vec<u64> {
+/// written, and for every other its place among all, or the next number that nobody has written. One
+/// that is not carried has its place too.
+fn ids(servers: &[Written], balance: Balance) -> Vec<u64> {
     let written: BTreeSet<u64> =
         servers.iter().filter_map(|it| it.parameters.id.as_ref()).map(|id| id.value).collect();
     let matters = matches!(
@@ -126,12 +126,26 @@ fn ids(servers: &[&Written], balance: Balance) -> Vec<u64> {
     if !matters && written.is_empty() {
         return Vec::new();
     }
-    let mut free = (1..).filter(|id| !written.contains(id));
-    let id = |it: &&Written| match &it.parameters.id {
-        Some(id) => id.value,
-        None => free.next().unwrap_or(u64::MAX),
+    let mut next = 1;
+    let mut given = |own: Option<u64>| {
+        let id = own.unwrap_or_else(|| {
+            while written.contains(&next) {
+                next += 1;
+            }
+            next
+        });
+        next += 1;
+        id
     };
-    servers.iter().map(id).collect()
+    let first_of = |server: &Written| {
+        let first = given(server.parameters.id.as_ref().map(|id| id.value));
+        // The others of a template.
+        for _ in 1..server.places {
+            given(None);
+        }
+        first
+    };
+    servers.iter().map(first_of).collect()
 }
 
 fn attempts(proxy: &Proxy, balance: Balance, notes: &mut Notes) -> At<u64> {
@@ -140,12 +154,16 @@ fn attempts(proxy: &Proxy, balance: Balance, notes: &mut Notes) -> At<u64> {
     let Some(redispatch) = settings.redispatch.as_ref().filter(|it| it.value != 0 && retries > 0)
     else {
         let at = settings.retries.as_ref().map_or(&proxy.name.at, |retries| &retries.at);
-        let message = format!(
-            "{} {}: attempts = 1, since HAProxy tries no other server without option redispatch (but \
-             the same one {retries} times more)",
-            proxy.kind.word(),
-            proxy.name.value
-        );
+        let why = if retries == 0 {
+            "HAProxy tries no other server after retries 0".to_owned()
+        } else {
+            format!(
+                "HAProxy tries no other server without option redispatch (but the same one {retries} \
+                 times more)"
+            )
+        };
+        let (kind, name) = (proxy.kind.word(), &proxy.name.value);
+        let message = format!("{kind} {name}: attempts = 1, since {why}");
         let mend = "write option redispatch, or attempts = 3, to let a client whose server refuses go to \
                     its next choice at once";
         notes.note(at, message, mend);
@@ -221,6 +239,7 @@ fn health(proxy: &Proxy, servers: &[&Written], notes: &mut Notes) -> Option<At<H
     explain_paces(first, servers, notes);
     let check = first.parameters.check.as_ref().map_or(&first.name.at, |check| &check.at);
     let probe = checks.probe(notes).unwrap_or_else(|| At::new(Probe::Tcp, check));
+    let probe = without_tls(probe, proxy, &first.parameters, notes);
     let pace = &first.parameters;
     let interval = pace.inter.clone().unwrap_or_else(|| At::new(INTER, &probe.at));
     let interval = probed_every(interval, notes);
@@ -239,6 +258,27 @@ fn health(proxy: &Proxy, servers: &[&Written], notes: &mut Notes) -> Option<At<H
         fall: pace.fall.clone(),
     };
     Some(At::new(health, &probe.at))
+}
+
+/// A probe that speaks TLS can only connect here: what it asks would be refused by every server.
+fn without_tls(
+    probe: At<Probe>,
+    proxy: &Proxy,
+    first: &Parameters,
+    notes: &mut Notes,
+) -> At<Probe> {
+    let tls = first.tls.as_ref().is_some_and(|tls| tls.value) || proxy.settings.checks.is_tls();
+    if !tls || probe.value == Probe::Tcp {
+        return probe;
+    }
+    let message = format!(
+        "HAProxy probes the servers of {} over TLS, which probes here do not speak: carried as kind = \
+         \"tcp\"",
+        proxy.name.value
+    );
+    let mend = "nothing to do, if a server that takes connections is well";
+    notes.note(&probe.at, message, mend);
+    At::new(Probe::Tcp, &probe.at)
 }
 
 fn probed_every(written: At<Duration>, notes: &mut Notes) -> At<Duration> {
@@ -332,5 +372,34 @@ mod tests {
     #[test]
     fn the_greatest_common_divisor() {
         assert_eq!([gcd(0, 7), gcd(4, 6), gcd(10, 30)], [7, 2, 10]);
+    }
+
+    /// Goal: ids are those that HAProxy gives. Method: servers with the id that each has written (0:
+    /// none) and the number of servers that it stands for; what HAProxy 2.6 says in `show stat`.
+    #[test]
+    fn ids_are_those_of_haproxy() {
+        let at = |value: u64| At { value, at: 0..1 };
+        let word = |text: &str| At { value: text.to_owned(), at: 0..1 };
+        let given = |written: &[(u64, u64)], balance| {
+            let server = |&(id, places): &(u64, u64)| Written {
+                name: word("a"),
+                address: word("192.0.2.1:1"),
+                parameters: Parameters { id: (id > 0).then(|| at(id)), ..Parameters::default() },
+                places,
+            };
+            ids(&written.iter().map(server).collect::<Vec<_>>(), balance)
+        };
+        let consistent = Balance::HaproxySourceConsistent;
+        for (written, expected) in [
+            (&[(0, 1), (0, 1)][..], &[1, 2][..]),
+            (&[(3, 1), (0, 1), (0, 1), (0, 1), (0, 1)], &[3, 2, 4, 5, 6]),
+            (&[(0, 1), (1, 1), (0, 1)], &[2, 1, 4]),
+            (&[(20, 1), (0, 1)], &[20, 2]),
+            (&[(100, 1), (0, 3), (3, 2), (0, 1)], &[100, 2, 3, 8]),
+        ] {
+            assert_eq!(given(written, consistent), expected, "{written:?}");
+        }
+        assert!(given(&[(0, 1)], Balance::HaproxySource).is_empty());
+        assert_eq!(given(&[(0, 1), (7, 1)], Balance::HaproxySource), [1, 7]);
     }
 }

@@ -138,7 +138,7 @@ impl Proxy {
         };
         let name = At::new("dispatch".to_owned(), &words[0].at);
         let parameters = Parameters::default();
-        self.servers.push(Server { name, address: address.placed(), parameters });
+        self.servers.push(Server { name, address: address.placed(), parameters, places: 1 });
     }
 
     fn tcp_request(&mut self, words: &[Word], notes: &mut Notes) {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use ringbolt_core::limits::SERVERS_MAX;
 use ringbolt_core::spec::SendProxy;
 
 use super::{address, time};
@@ -26,6 +27,8 @@ pub(super) struct Parameters {
     pub(super) send_proxy: Option<At<SendProxy>>,
     pub(super) source: Option<At<String>>,
     pub(super) disabled: Option<At<bool>>,
+    /// `ssl` or `check-ssl`: whoever probes it speaks TLS.
+    pub(super) tls: Option<At<bool>>,
 }
 
 impl Parameters {
@@ -46,6 +49,7 @@ impl Parameters {
             send_proxy: self.send_proxy.or(defaults.send_proxy),
             source: self.source.or(defaults.source),
             disabled: self.disabled.or(defaults.disabled),
+            tls: self.tls.or(defaults.tls),
         }
     }
 
@@ -68,6 +72,8 @@ pub(super) struct Server {
     pub(super) name: At<String>,
     pub(super) address: At<String>,
     pub(super) parameters: Parameters,
+    /// How many servers HAProxy makes of it.
+    pub(super) places: u64,
 }
 
 /// Reads what follows `server`, with the defaults of its proxy.
@@ -78,7 +84,7 @@ pub(super) fn read(words: &[Word], defaults: &Parameters, notes: &mut Notes) -> 
         return None;
     };
     let parameters = parameters(rest, notes).over(defaults);
-    Some(Server { name: name.placed(), address: address.placed(), parameters })
+    Some(Server { name: name.placed(), address: address.placed(), parameters, places: 1 })
 }
 
 /// Reads `server-template PREFIX NUM ADDR …`: its servers are those that a name has, whichever they
@@ -97,8 +103,9 @@ pub(super) fn read_template(
         );
         return None;
     };
-    let first = count.text.split('-').next().unwrap_or("1");
-    let first = if count.text.contains('-') { first } else { "1" };
+    let (first, last) = count.text.split_once('-').unwrap_or(("1", &count.text));
+    let places = number(last).zip(number(first)).and_then(|(last, first)| last.checked_sub(first));
+    let places = places.map_or(1, |others| others.saturating_add(1).min(SERVERS_MAX as u64));
     let name = At::new(format!("{}{first}", prefix.text), &prefix.at);
     let message = format!(
         "server-template makes {} servers of one name; carried as one, {}, at one of its addresses",
@@ -107,7 +114,7 @@ pub(super) fn read_template(
     let mend = "write a server for each address: clients of the others move";
     notes.note(&span(&words[..4]), message, mend);
     let parameters = parameters(rest, notes).over(defaults);
-    Some(Server { name, address: address.placed(), parameters })
+    Some(Server { name, address: address.placed(), parameters, places })
 }
 
 /// Reads parameters, each with what follows it.
@@ -143,7 +150,10 @@ fn parameter(read: &mut Parameters, keyword: &Word, values: &[Word], notes: &mut
         "disabled" => read.disabled = here(true),
         "enabled" => read.disabled = here(false),
         "send-proxy" => read.send_proxy = Some(At::new(SendProxy::V1, &keyword.at)),
-        "no-send-proxy" | "no-send-proxy-v2" => {
+        "no-send-proxy"
+        | "no-send-proxy-v2"
+        | "no-send-proxy-v2-ssl"
+        | "no-send-proxy-v2-ssl-cn" => {
             read.send_proxy = Some(At::new(SendProxy::Off, &keyword.at));
         }
         "send-proxy-v2" => read.send_proxy = Some(At::new(SendProxy::V2, &keyword.at)),
@@ -164,7 +174,15 @@ fn parameter(read: &mut Parameters, keyword: &Word, values: &[Word], notes: &mut
                 read.source = source(word, &values[1..], notes);
             }
         }
-        other => explain(other, keyword, values, notes),
+        "no-ssl" | "no-check-ssl" => read.tls = here(false),
+        // Without what is not carried anyway.
+        "no-agent-check" | "no-check-send-proxy" | "no-tfo" => {}
+        other => {
+            if matches!(other, "ssl" | "check-ssl") {
+                read.tls = here(true);
+            }
+            explain(other, keyword, values, notes);
+        }
     }
 }
 
@@ -440,6 +458,7 @@ mod tests {
             ("weight many", 1),
             ("nonsense", 1),
             ("send-proxy-v2-ssl", 1),
+            ("no-ssl no-check-ssl no-tfo no-agent-check no-send-proxy-v2-ssl", 0),
         ] {
             let mut notes = Notes::default();
             parameters(&words(line), &mut notes);
@@ -459,9 +478,12 @@ mod tests {
     /// Goal: a template is one server, which is said. Method: both forms of its number.
     #[test]
     fn a_template_is_one_server() {
-        for (line, name) in [
-            ("server-template ws 3 ws.example:8765 check", "ws1"),
-            ("server-template ws 5-7 ws.example:8765 check", "ws5"),
+        for (line, name, places) in [
+            ("server-template ws 3 ws.example:8765 check", "ws1", 3),
+            ("server-template ws 5-6 ws.example:8765 check", "ws5", 2),
+            ("server-template ws 6-5 ws.example:8765 check", "ws6", 1),
+            ("server-template ws many ws.example:8765 check", "ws1", 1),
+            ("server-template ws 99999999999 ws.example:8765 check", "ws1", 4_096),
         ] {
             let mut notes = Notes::default();
             let server =
@@ -470,6 +492,7 @@ mod tests {
                 (server.name.value.as_str(), server.address.value.as_str()),
                 (name, "ws.example:8765")
             );
+            assert_eq!(server.places, places, "{line}");
             assert!(server.parameters.is_checked());
             assert_eq!(notes.into_lists().1.len(), 1);
         }

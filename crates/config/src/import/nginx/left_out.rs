@@ -40,6 +40,19 @@ const TRANSPORT: Why = (
     "nothing to do: bytes are passed on as they come",
 );
 
+const CODE: Why = (
+    "no other code is run",
+    "nothing to do, if it changes requests that servers take as they are; otherwise keep nginx in front of \
+     ringbolt for it",
+);
+
+const HEADER: Why = (
+    "the client's address is that of its connection or of a PROXY header, and no other: this also decides \
+     which server it has",
+    "let the balancer in front send the PROXY protocol and write accept_proxy; without it all clients of \
+     that balancer are one",
+);
+
 const PROCESS: Why = ("it concerns nginx's own process", "nothing to do");
 
 /// Says why a directive outside of all blocks is not carried.
@@ -91,6 +104,10 @@ pub(super) fn upstream(directive: &Directive, notes: &mut Notes) {
         "keepalive" | "keepalive_requests" | "keepalive_time" | "keepalive_timeout" | "ntlm" => {
             ("every session has a connection of its own to its server", "nothing to do")
         }
+        _ if is_code(directive.name()) => (
+            "no other code is run, so it chooses no server",
+            "see that the servers of this upstream are those that it chooses from",
+        ),
         "zone" | "state" => ("all workers see the same servers anyway", "nothing to do"),
         "resolver" | "resolver_timeout" => (
             "names are asked for again every 10 s by the system's resolver",
@@ -152,6 +169,7 @@ pub(super) fn inner(directive: &Directive, notes: &mut Notes) {
                 ("ringbolt adds no headers", "nothing to do, if servers do not need it")
             }
         },
+        "real_ip_header" | "real_ip_recursive" => HEADER,
         "proxy_http_version" => (
             "the version is the client's own and passes through",
             "nothing to do: a WebSocket client speaks 1.1",
@@ -268,6 +286,7 @@ pub(super) fn inner(directive: &Directive, notes: &mut Notes) {
         | "lingering_timeout"
         | "proxy_socket_keepalive" => TRANSPORT,
         "if" => ("Layer 4 does not choose", "give what is chosen here a listener of its own"),
+        _ if is_code(name) => CODE,
         _ if name.starts_with("ssl_")
             || name.starts_with("proxy_ssl")
             || name == "http2"
@@ -289,7 +308,6 @@ pub(super) fn inner(directive: &Directive, notes: &mut Notes) {
             || name.starts_with("sub_filter")
             || name.starts_with("types_hash")
             || name.starts_with("server_names_hash")
-            || name.starts_with("real_ip")
             || name.starts_with("add_trailer")
             || name.starts_with("mirror")
             || name.starts_with("chunked_")
@@ -314,6 +332,20 @@ pub(super) fn inner(directive: &Directive, notes: &mut Notes) {
         _ => UNKNOWN,
     };
     say(&directive.words, why, notes);
+}
+
+/// Whether a directive is about Lua.
+fn is_code(name: &str) -> bool {
+    name.contains("_by_lua") || name.starts_with("lua_")
+}
+
+/// Says that a header names the client, where no PROXY header does.
+pub(super) fn client_by_header(at: &std::ops::Range<usize>, notes: &mut Notes) {
+    let message = format!(
+        "set_real_ip_from is carried only where a listen has proxy_protocol; elsewhere {}",
+        HEADER.0
+    );
+    notes.note(at, message, HEADER.1);
 }
 
 fn say(words: &[Word], (why, mend): Why, notes: &mut Notes) {

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use ringbolt_core::limits::BINDS_MAX;
+use ringbolt_core::limits::{BINDS_MAX, IMPORT_BINDS_MAX};
 
 use super::tree::Directive;
 use crate::import::model::At;
@@ -21,8 +21,14 @@ pub(super) struct Listen {
     pub(super) mptcp: Option<At<()>>,
 }
 
-/// Reads a `listen`; `None` when nothing of it can be listened on.
-pub(super) fn read(directive: &Directive, is_http: bool, notes: &mut Notes) -> Option<Listen> {
+/// Reads a `listen`; `None` when nothing of it can be listened on. Addresses beyond the first of each
+/// are taken off `addresses_left`; when there are too many it is an error.
+pub(super) fn read(
+    directive: &Directive,
+    is_http: bool,
+    addresses_left: &mut usize,
+    notes: &mut Notes,
+) -> Option<Listen> {
     let at = directive.at();
     let Some((address, parameters)) = directive.arguments().split_first() else {
         notes.note(&at, "a listen without an address is not carried", "write listen ADDRESS:PORT;");
@@ -96,6 +102,13 @@ pub(super) fn read(directive: &Directive, is_http: bool, notes: &mut Notes) -> O
                     "where IPv4 clients come this way they move once; with ipv6only=on none do";
                 notes.note(&address.at, message, mend);
             }
+            let Some(left) = addresses_left.checked_sub(places.len().saturating_sub(1)) else {
+                let message =
+                    format!("ranges of ports come to more than {IMPORT_BINDS_MAX} addresses");
+                notes.error(Some(&address.at), message, "choose those that clients connect to");
+                return None;
+            };
+            *addresses_left = left;
             listen.addresses = places.into_iter().map(|it| At::new(it, &address.at)).collect();
             Some(listen)
         }
@@ -170,7 +183,7 @@ mod tests {
         };
         let directive = Directive { words: text.split(' ').map(word).collect(), block: None };
         let mut notes = Notes::default();
-        let listen = read(&directive, is_http, &mut notes);
+        let listen = read(&directive, is_http, &mut IMPORT_BINDS_MAX.clone(), &mut notes);
         (listen, notes.into_lists().1.len())
     }
 

@@ -32,10 +32,19 @@ pub(super) struct Proxying {
     pub(super) upgrades: bool,
     /// `proxy_pass`, which is not inherited.
     pub(super) pass: Option<At<String>>,
+    /// What `set` makes of variables, where it is plain text, as a list that many share.
+    variables: Rc<Vec<(String, String)>>,
 }
 
 /// Most networks of a list.
 const TRUSTED_MAX: usize = 256;
+
+/// Most variables that are known at a place, and their longest values.
+const VARIABLES_MAX: usize = 64;
+const VARIABLE_BYTES_MAX: usize = 256;
+
+/// The longest `proxy_pass` that is written out.
+const PASS_BYTES_MAX: usize = 1_024;
 
 impl Proxying {
     /// What a block within begins with.
@@ -80,6 +89,12 @@ impl Proxying {
                 notes.note(&at, message, "set connect and attempts so that they come to this time");
             }
             "set_real_ip_from" => self.trust(directive, notes),
+            // What accept_proxy does.
+            "real_ip_header" if text == "proxy_protocol" => {}
+            "set" => {
+                self.set(directive);
+                return false;
+            }
             "proxy_set_header" if text.eq_ignore_ascii_case("upgrade") => {
                 self.upgrades = true;
                 return false;
@@ -87,6 +102,54 @@ impl Proxying {
             _ => return false,
         }
         true
+    }
+
+    fn set(&mut self, directive: &Directive) {
+        let [name, value] = directive.arguments() else { return };
+        let value = self.written_out(&value.text);
+        self.forget(&name.text);
+        let fits = self.variables.len() < VARIABLES_MAX && value.len() <= VARIABLE_BYTES_MAX;
+        if fits && !value.contains('$') {
+            Rc::make_mut(&mut self.variables).push((name.text.clone(), value));
+        }
+    }
+
+    /// A variable is not known any more, because it depends on requests.
+    pub(super) fn forget(&mut self, name: &str) {
+        if self.variables.iter().any(|(known, _)| known == name) {
+            Rc::make_mut(&mut self.variables).retain(|(known, _)| known != name);
+        }
+    }
+
+    /// Writes out in `proxy_pass` what is known of its variables, and says it.
+    pub(super) fn write_out(&mut self, notes: &mut Notes) {
+        let Some(pass) = self.pass.as_ref().filter(|pass| pass.value.contains('$')) else { return };
+        let value = self.written_out(&pass.value);
+        if value != pass.value && value.len() <= PASS_BYTES_MAX {
+            let message = format!("proxy_pass {} is carried as {value}, as `set` says", pass.value);
+            notes.note(&pass.at, message, "nothing to do");
+            self.pass = Some(At::new(value, &pass.at));
+        }
+    }
+
+    /// A text with the values of those variables in it that are known.
+    fn written_out(&self, text: &str) -> String {
+        let mut parts = text.split('$');
+        let mut whole = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let braced = part.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+            let (name, rest) = braced.unwrap_or_else(|| {
+                let end = part.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+                part.split_at(end.unwrap_or(part.len()))
+            });
+            let known =
+                self.variables.iter().find(|(known, _)| known.strip_prefix('$') == Some(name));
+            match known {
+                Some((_, value)) => whole.extend([value, rest]),
+                None => whole.extend(["$", part]),
+            }
+        }
+        whole
     }
 
     fn bind(&mut self, directive: &Directive, notes: &mut Notes) {

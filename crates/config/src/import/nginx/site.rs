@@ -24,6 +24,7 @@ pub(super) fn read(
     directive: &Directive,
     is_http: bool,
     inherited: &Proxying,
+    addresses_left: &mut usize,
     notes: &mut Notes,
 ) -> Option<Site> {
     let mut own = inherited.inherited();
@@ -35,7 +36,7 @@ pub(super) fn read(
         match inner.name() {
             "listen" => {
                 is_silent = false;
-                listens.extend(listen::read(inner, is_http, notes));
+                listens.extend(listen::read(inner, is_http, addresses_left, notes));
             }
             "location" | "if" => locations.push(inner),
             "server_name" => {
@@ -47,6 +48,8 @@ pub(super) fn read(
             _ => left_out::inner(inner, notes),
         }
     }
+    forget_chosen(&locations, &mut own);
+    own.write_out(notes);
     let mut places = Vec::new();
     for inner in locations {
         location(inner, is_http, &own, &mut places, notes);
@@ -99,6 +102,8 @@ fn location(
             _ => left_out::inner(inner, notes),
         }
     }
+    forget_chosen(&nested, &mut own);
+    own.write_out(notes);
     let path = At::new(shown(directive.arguments()), &directive.at());
     if own.pass.is_some() && directive.name() == "location" {
         places.push(Place { path, proxying: own.clone() });
@@ -111,6 +116,14 @@ fn location(
     }
     for inner in nested {
         location(inner, is_http, &own, places, notes);
+    }
+}
+
+/// Forgets the variables that an `if` may set.
+fn forget_chosen(blocks: &[&Directive], own: &mut Proxying) {
+    let chosen = blocks.iter().filter(|block| block.name() == "if").flat_map(|block| block.inner());
+    for set in chosen.filter(|inner| inner.name() == "set") {
+        set.value().iter().for_each(|name| own.forget(&name.text));
     }
 }
 

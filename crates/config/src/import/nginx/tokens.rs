@@ -59,6 +59,55 @@ impl<'t> Tokens<'t> {
         }
     }
 
+    /// Skips a block of Lua of which the brace has been taken; false when it has no end. Braces count
+    /// where they are code, and not in strings and comments.
+    pub(super) fn skip_lua(&mut self) -> bool {
+        let mut depth = 1;
+        while depth > 0 {
+            self.scanner.till(&['{', '}', '"', '\'', '-', '[']);
+            match self.scanner.any() {
+                Some('{') => depth += 1,
+                Some('}') => depth -= 1,
+                Some('-') => {
+                    let comment = self.scanner.one(&['-']).is_some();
+                    if comment && !(self.scanner.one(&['[']).is_some() && self.long_bracket()) {
+                        self.scanner.till(&['\n']);
+                    }
+                }
+                Some('[') => drop(self.long_bracket()),
+                Some(quote) => self.lua_string(quote),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    fn lua_string(&mut self, quote: char) {
+        loop {
+            self.scanner.till(&[quote, '\\', '\n']);
+            if self.scanner.any() != Some('\\') {
+                return;
+            }
+            self.scanner.any();
+        }
+    }
+
+    /// Skips `[[ … ]]` or `[=[ … ]=]` of which the first bracket has been taken; false when it is none.
+    fn long_bracket(&mut self) -> bool {
+        let mut ahead = self.scanner.clone();
+        let level = ahead.while_is(|c| c == '=');
+        if ahead.one(&['[']).is_none() {
+            return false;
+        }
+        let end = format!("]{level}]");
+        while !ahead.is_at_end() && !ahead.literal(&end) {
+            ahead.any();
+            ahead.till(&[']']);
+        }
+        self.scanner = ahead;
+        true
+    }
+
     fn quoted(&mut self, quote: char, start: usize, notes: &mut Notes) -> Option<Token> {
         let mut text = String::new();
         loop {
@@ -170,6 +219,34 @@ mod tests {
                 (expected.iter().map(|it| (*it).to_owned()).collect(), vec![]),
                 "{text}"
             );
+        }
+    }
+
+    /// Goal: a block of Lua ends where Lua says. Method: braces that are no code, in each form; `after`
+    /// follows the end.
+    #[test]
+    fn lua_ends_where_it_ends() {
+        for lua in [
+            "}",
+            "a = { b = {} } }",
+            "a = '}' .. \"}\\\"}\" }",
+            "-- it's }\n }",
+            "--[[ }\n } ]] }",
+            "--[==[ }]]\n } ]==] }",
+            "a = [[ } ]] b = [=[ }]] ]=] c = t[u[1]] - 1 }",
+            "--[ }\n}",
+        ] {
+            let text = format!("{lua} after;");
+            let mut tokens = Tokens::new(&text, 0);
+            assert!(tokens.skip_lua(), "{lua}");
+            let next = tokens.next(&mut Notes::default());
+            assert!(
+                matches!(&next, Some(Token::Word(word)) if word.text == "after"),
+                "{lua}: {next:?}"
+            );
+        }
+        for lua in ["", "{ }", "\"", "--[[ } ", "a = '}", "[[", "\\"] {
+            assert!(!Tokens::new(lua, 0).skip_lua(), "{lua}");
         }
     }
 

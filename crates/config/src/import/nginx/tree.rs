@@ -118,7 +118,17 @@ impl Reader<'_> {
                         notes.error(Some(&span(&words)), message, "nest less deeply");
                         return None;
                     }
-                    open.push(Open { words, directives: std::mem::take(&mut directives) });
+                    if !words[0].text.ends_with("_by_lua_block") {
+                        open.push(Open { words, directives: std::mem::take(&mut directives) });
+                        continue;
+                    }
+                    // Another language, of which only the end matters.
+                    if !tokens.skip_lua() {
+                        let message = "this block is not closed";
+                        notes.error(Some(&words[0].at), message, "write its }");
+                        return None;
+                    }
+                    directives.push(Directive { words, block: Some(Vec::new()) });
                 }
                 Token::Close(place) => {
                     let at = place..place + 1;
@@ -297,10 +307,11 @@ mod tests {
             ("d/b.conf", "b 2;".to_owned()),
             ("in.conf", "a { x; }".to_owned()),
         ];
-        let text = "events {} http { include d/*; include none/*; include mime.types; c 3; }";
+        let text = "events {} http { include d/*; include none/*; include mime.types; \
+                    x_by_lua_block { y = '}' z = {} } c 3; }";
         let (outline, errors, texts) = read_all(text, files);
         assert_eq!(errors, []);
-        assert_eq!(outline, "events{};http{a{x};b 2;c 3}");
+        assert_eq!(outline, "events{};http{a{x};b 2;x_by_lua_block{};c 3}");
         assert_eq!(texts.into_parts().1.len(), 4);
     }
 
@@ -319,6 +330,7 @@ mod tests {
         for (text, said) in [
             ("a { b; ", "not closed"),
             ("a", "no end"),
+            ("a_by_lua_block { { }", "not closed"),
             ("a; }", "closes nothing"),
             ("a { b }", "closes nothing"),
             (";", "no directive"),

@@ -4,6 +4,7 @@ use ringbolt_core::spec::Balance;
 
 use super::left_out;
 use super::tree::Directive;
+use crate::family::Family;
 use crate::import::model::{At, Server};
 use crate::import::notes::Notes;
 use crate::import::settle;
@@ -29,8 +30,9 @@ pub(super) fn read(directive: &Directive, is_http: bool, notes: &mut Notes) -> O
     };
     let balance = balance(directive, &name.at, notes);
     let lines = directive.inner().iter().filter(|inner| inner.name() == "server");
-    let servers: Vec<Server> =
+    let mut servers: Vec<Server> =
         lines.filter_map(|line| server(line, is_http, balance.value, notes)).collect();
+    leave_out_backups(&mut servers, &balance, notes);
     if let Some(first) = servers.first() {
         let message = format!(
             "servers of upstream {} have no names in nginx: here a server's address is its name, such as \
@@ -44,6 +46,27 @@ pub(super) fn read(directive: &Directive, is_http: bool, notes: &mut Notes) -> O
         notes.note(&name.at, message, if balance.value == Balance::Source { own } else { mend });
     }
     Some(Upstream { name: name.placed(), balance, servers })
+}
+
+/// nginx refuses backups of a mapping, but only where they come after its line; before it they serve
+/// when nobody else does, which a mapping here has no word for.
+fn leave_out_backups(servers: &mut Vec<Server>, balance: &At<Balance>, notes: &mut Notes) {
+    if Family::of(balance.value) != Family::Nginx {
+        return;
+    }
+    servers.retain(|server| {
+        if let Some(backup) = &server.backup {
+            let message = format!(
+                "server {} is not carried: it is a backup, which {} has not",
+                server.name.value,
+                balance.value.name()
+            );
+            let mend = "leave it out, or write balance = \"source\" with backup = true: every client is \
+                        mapped anew, once";
+            notes.note(&backup.at, message, mend);
+        }
+        server.backup.is_none()
+    });
 }
 
 /// The mapping that the method of an upstream is.
@@ -171,16 +194,19 @@ fn server(line: &Directive, is_http: bool, balance: Balance, notes: &mut Notes) 
     Some(server)
 }
 
+/// What is down must get nobody, so it has no weight; under a mapping that costs places.
 fn explain_down(server: &Server, balance: Balance, at: &std::ops::Range<usize>, notes: &mut Notes) {
     let name = &server.name.value;
-    let moves = if matches!(balance, Balance::NginxIpHash | Balance::NginxHash) {
-        "; nginx keeps the place of one that is down among the others, weight 0 does not, so clients of \
-         the others move"
+    let (moves, mend) = if matches!(balance, Balance::NginxIpHash | Balance::NginxHash) {
+        let moves = "; nginx keeps the place of one that is down among the others, weight 0 does not, so \
+                     clients of the others move";
+        let mend = "to move nobody, give it its weight back and the pool a health of kind \"tcp\", if it is \
+                    really off; `plan` says who moves";
+        (moves, mend)
     } else {
-        ""
+        ("", "give it its weight back to let it serve; `plan` says who moves")
     };
-    let message = format!("server {name} is down: carried with weight = 0{moves}");
-    notes.note(at, message, "give it its weight back to let it serve; `plan` says who moves");
+    notes.note(at, format!("server {name} is down: carried with weight = 0{moves}"), mend);
 }
 
 /// The address of a server in the form that ringbolt has for it, as written where that is one.
