@@ -364,6 +364,12 @@ fn listeners(
         all.push(listener(site, &at, plain, pool, is_http, notes));
     }
     if let Some(first) = headed.first() {
+        if let Some(from) = site.proxying.trusted.first()
+            && is_http
+            && !site.proxying.names_client
+        {
+            left_out::client_by_default_header(&from.at, notes);
+        }
         let at = first.at.clone();
         let mut listener = listener(site, &at, headed, pool, is_http, notes);
         if both {
@@ -400,7 +406,9 @@ fn listener(
     }
     let name = site.name.clone().unwrap_or_else(|| pool.value.clone());
     let idle = idle(site, at, is_http, notes);
-    let backlog = site.listens.iter().find_map(|listen| listen.backlog.clone());
+    // The longest: nobody is to be turned away whom the original lets wait.
+    let backlogs = site.listens.iter().filter_map(|listen| listen.backlog.clone());
+    let backlog = backlogs.max_by_key(|backlog| backlog.value);
     let mptcp = site.listens.iter().find_map(|listen| listen.mptcp.clone());
     Listener {
         name: At::new(name, at),

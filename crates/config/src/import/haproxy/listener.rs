@@ -150,7 +150,8 @@ fn max_sessions(settings: &Settings, binds: &[&Bind], notes: &mut Notes) -> Opti
 }
 
 fn backlog(settings: &Settings, binds: &[&Bind], notes: &mut Notes) -> Option<At<u64>> {
-    let own = binds.iter().find_map(|bind| bind.backlog.clone());
+    // The longest: nobody is to be turned away whom the original lets wait.
+    let own = binds.iter().filter_map(|bind| bind.backlog.clone()).max_by_key(|it| it.value);
     let mut backlog = own.or_else(|| settings.backlog.clone())?;
     if backlog.value > BACKLOG_MAX {
         let message = format!("a backlog of {} is carried as {BACKLOG_MAX}", backlog.value);

@@ -348,6 +348,14 @@ pub(super) fn client_by_header(at: &std::ops::Range<usize>, notes: &mut Notes) {
     notes.note(at, message, HEADER.1);
 }
 
+/// Says that nginx takes the client's address from another header than the PROXY one.
+pub(super) fn client_by_default_header(at: &std::ops::Range<usize>, notes: &mut Notes) {
+    let message = "without `real_ip_header proxy_protocol` nginx takes the client's address from the header \
+                   X-Real-IP, which Layer 4 does not see; here the PROXY header says who the client is, which \
+                   also decides which server it has";
+    notes.note(at, message, "nothing to do, if both headers name the same client");
+}
+
 fn say(words: &[Word], (why, mend): Why, notes: &mut Notes) {
     let at = crate::import::word::span(words);
     notes.note(&at, format!("`{}` is not carried: {why}", shown(words)), mend);

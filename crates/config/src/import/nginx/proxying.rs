@@ -28,6 +28,8 @@ pub(super) struct Proxying {
     pub(super) trusted: Rc<Vec<At<String>>>,
     /// The list is that of the block around: the first of one's own takes its place.
     trusted_inherited: bool,
+    /// `real_ip_header` says where the client's address is.
+    pub(super) names_client: bool,
     /// It passes the Upgrade header on, as a WebSocket needs it.
     pub(super) upgrades: bool,
     /// `proxy_pass`, which is not inherited.
@@ -89,8 +91,11 @@ impl Proxying {
                 notes.note(&at, message, "set connect and attempts so that they come to this time");
             }
             "set_real_ip_from" => self.trust(directive, notes),
-            // What accept_proxy does.
-            "real_ip_header" if text == "proxy_protocol" => {}
+            "real_ip_header" => {
+                self.names_client = true;
+                // What accept_proxy does.
+                return text == "proxy_protocol";
+            }
             "set" => {
                 self.set(directive);
                 return false;
