@@ -105,7 +105,7 @@ fn an_edges_haproxy() {
     assert_eq!((redis.balance, redis.servers[1].id), (Balance::LeastSessions, 7));
     let unlike = pool(&spec, "unlike");
     assert_eq!((unlike.balance, unlike.attempts), (Balance::HaproxySourceConsistentRaw, 1));
-    assert_eq!(unlike.servers.iter().map(|server| server.id).collect::<Vec<_>>(), [20, 1]);
+    assert_eq!(unlike.servers.iter().map(|server| server.id).collect::<Vec<_>>(), [20, 2]);
     assert_eq!(
         binds(&spec, "unlike"),
         ["0.0.0.0:9000", "[::]:9000", "0.0.0.0:9100", "0.0.0.0:9101", "0.0.0.0:9102"]

@@ -37,12 +37,12 @@ pub(super) fn build(
     let settings = &proxy.settings;
     let (words, hash) = (settings.balance.as_ref(), settings.hash_type.as_ref());
     let choice = balance::choose(words, hash, settings.affinity.as_ref(), &proxy.name.at, notes);
-    let written: Vec<&Written> = servers.iter().map(|(server, _)| *server).collect();
+    let written: Vec<&Written> = servers.iter().map(|(_, server, _)| *server).collect();
     let kind = choice.balance.value;
     explain_disabled(&written, kind, notes);
     explain_backups(proxy, &written, kind, notes);
     explain_queue(&written, notes);
-    let ids = ids(&written, kind);
+    let ids = ids_of(proxy, kind);
     let splice = match nosplice {
         Some(off) => Some(At::new(Splice::Off, &off.at)),
         None => settings.splice.clone().map(|at| at.map(|()| Splice::Auto)),
@@ -59,24 +59,23 @@ pub(super) fn build(
         health: health(proxy, &written, notes),
         servers: servers
             .into_iter()
-            .enumerate()
-            .map(|(index, (written, addr))| {
+            .map(|(index, written, addr)| {
                 server(written, addr, settings, ids.get(index).copied(), notes)
             })
             .collect(),
     })
 }
 
-/// The servers that can be connected to, with their addresses here.
+/// The servers that can be connected to, with their places among all and their addresses here.
 fn reachable<'p>(
     proxy: &'p Proxy,
     port: Option<u16>,
     notes: &mut Notes,
-) -> Vec<(&'p Written, At<String>)> {
+) -> Vec<(usize, &'p Written, At<String>)> {
     let mut servers = Vec::new();
-    for written in &proxy.servers {
+    for (index, written) in proxy.servers.iter().enumerate() {
         match address::server(&written.address.value, port) {
-            Ok(addr) => servers.push((written, At::new(addr, &written.address.at))),
+            Ok(addr) => servers.push((index, written, At::new(addr, &written.address.at))),
             Err(unfit) => {
                 let name = &written.name.value;
                 let message = format!("server {name} is not carried: {}", unfit.reason);
@@ -112,26 +111,36 @@ fn server(
     }
 }
 
-/// The id of every server as HAProxy gives them, where ids matter or are written: the ones that are
-/// written, and for the others the smallest that is free, in order.
-fn ids(servers: &[&Written], balance: Balance) -> Vec<u64> {
-    let written: BTreeSet<u64> =
-        servers.iter().filter_map(|it| it.parameters.id.as_ref()).map(|id| id.value).collect();
+/// The id of every server as HAProxy gives them, where ids matter or are written; of those that are not
+/// carried too, because they keep theirs from others.
+fn ids_of(proxy: &Proxy, balance: Balance) -> Vec<u64> {
+    let written = |it: &Written| it.parameters.id.as_ref().map(|id| id.value);
+    let written: Vec<Option<u64>> = proxy.servers.iter().map(written).collect();
     let matters = matches!(
         balance,
         Balance::HaproxySourceConsistent
             | Balance::HaproxySourceConsistentRaw
             | Balance::HaproxySourceConsistent30
     );
-    if !matters && written.is_empty() {
-        return Vec::new();
-    }
-    let mut free = (1..).filter(|id| !written.contains(id));
-    let id = |it: &&Written| match &it.parameters.id {
-        Some(id) => id.value,
-        None => free.next().unwrap_or(u64::MAX),
+    if matters || written.iter().any(Option::is_some) { ids(&written) } else { Vec::new() }
+}
+
+/// Whoever has none written has the first one that nobody has written, counted on from that of the server
+/// before; where one is written the count goes on by one all the same.
+fn ids(written: &[Option<u64>]) -> Vec<u64> {
+    let taken: BTreeSet<u64> = written.iter().copied().flatten().collect();
+    let mut next = 1;
+    let id = |written: &Option<u64>| {
+        let id = written.unwrap_or_else(|| {
+            while taken.contains(&next) {
+                next += 1;
+            }
+            next
+        });
+        next += 1;
+        id
     };
-    servers.iter().map(id).collect()
+    written.iter().map(id).collect()
 }
 
 fn attempts(proxy: &Proxy, balance: Balance, notes: &mut Notes) -> At<u64> {
@@ -332,5 +341,24 @@ mod tests {
     #[test]
     fn the_greatest_common_divisor() {
         assert_eq!([gcd(0, 7), gcd(4, 6), gcd(10, 30)], [7, 2, 10]);
+    }
+
+    /// Goal: servers without an id have the one that HAProxy gives them, or their clients move. Method: lists
+    /// of which HAProxy 2.6 showed the ids (`show servers state`).
+    #[test]
+    fn ids_that_are_not_written() {
+        let shown: [(&[u64], &[u64]); 6] = [
+            (&[0, 6, 9, 1, 7, 0], &[2, 6, 9, 1, 7, 8]),
+            (&[9, 2, 0, 0, 6], &[9, 2, 3, 4, 6]),
+            (&[4, 7, 0], &[4, 7, 3]),
+            (&[0, 0, 5, 1], &[2, 3, 5, 1]),
+            (&[0, 4, 0, 0, 0], &[1, 4, 3, 5, 6]),
+            (&[4, 3, 10, 0], &[4, 3, 10, 5]),
+        ];
+        for (written, expected) in shown {
+            let written: Vec<Option<u64>> =
+                written.iter().map(|id| Some(*id).filter(|id| *id > 0)).collect();
+            assert_eq!(ids(&written), expected, "{written:?}");
+        }
     }
 }
