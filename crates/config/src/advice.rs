@@ -1,11 +1,14 @@
 //! What a pool's mapping does to its clients, in numbers, where that is not what an operator would want:
 //! warnings, each with the mend.
 //!
-//! Numbers are those of this very pool. What has no closed form is measured with a sample of clients, or
-//! read off the ring. A pool of our own mapping mostly has nothing to be told.
+//! Numbers are those of this very pool. What has no closed form is counted over all values of a hash, read off
+//! the ring, or measured with a sample of clients, and then told without decimals. A pool of our own mapping
+//! mostly has nothing to be told.
+
+mod evenness;
 
 use ringbolt_core::limits::RING_POINTS_MAX;
-use ringbolt_core::mapping::{HASH_VALUES, IP_HASH_VALUES, Mapping, ring_points};
+use ringbolt_core::mapping::{HASH_VALUES, IP_HASH_VALUES, ring_points};
 use ringbolt_core::plan::{Outlook, Tally, sample_v4};
 use ringbolt_core::spec::{Balance, Bind, Listener, Pool, Server};
 
@@ -13,15 +16,16 @@ use crate::diagnostic::{Diagnostic, Findings};
 use crate::family::Family;
 use crate::listener::PlacedListener;
 use crate::pool::PlacedPool;
+use evenness::{beyond_the_hash, uneven, uneven_hash};
 
-/// Clients in a sample: enough for a percentage without decimals.
-const SAMPLE: u64 = 2_000;
+/// Clients in a sample: enough for a percentage without decimals, mostly.
+const SAMPLE: u64 = 4_000;
 /// Servers of a pool that are taken away for a number, one after the other, from all over the file.
 const TAKEN_AWAY: usize = 8;
 /// Steps that a number may cost; pools so large go without.
 const STEPS_MAX: u64 = 4_000_000;
-/// How many times its part a server may get before that is told.
-const UNEVEN: f64 = 1.1;
+/// What a difference in a sample has to be to mean something.
+const DIFFERENCE: f64 = 0.05;
 
 /// One thing that an operator should know about a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,12 +85,10 @@ pub(crate) fn advise(pool: &Pool, v6: bool, ids_written: &[bool]) -> Vec<Advice>
             advice.extend(positions_are_ids(pool, ids_written));
         }
         Balance::NginxIpHash => {
-            advice.extend(beyond_the_hash(pool, IP_HASH_VALUES));
-            advice.extend(an_edit_moves_everybody(pool));
+            advice.extend(hash_advice(pool, IP_HASH_VALUES));
         }
         Balance::NginxHash => {
-            advice.extend(beyond_the_hash(pool, HASH_VALUES));
-            advice.extend(an_edit_moves_everybody(pool));
+            advice.extend(hash_advice(pool, HASH_VALUES));
         }
         Balance::NginxHashConsistent | Balance::NginxHashBinaryConsistent => {
             advice.extend(uneven(pool));
@@ -109,14 +111,59 @@ fn takes_v6(listener: &Listener) -> bool {
 fn a_drain_moves_everybody(pool: &Pool) -> Option<Advice> {
     let active = active(pool);
     let equal = active.windows(2).all(|two| weight(pool, two[0]) == weight(pool, two[1]));
-    let (moved, ideal) = if equal {
+    let (moved, told, ideal) = if equal {
         let count = active.len() as f64;
-        ((count - 1.0) / count, 1.0 / count)
+        let moved = (count - 1.0) / count;
+        (moved, percent(moved), 1.0 / count)
     } else {
-        moved_without(pool, |pool, server| pool.servers[server].weight = 0)?
+        let (moved, ideal) = moved_without(pool)?;
+        (moved, rounded(moved), ideal)
     };
     let message = format!(
-        "draining one of these {} servers, or losing it, moves {} of all clients under {}, against {} \
+        "draining one of these {} servers, or losing it, moves {told} of all clients under {}, against {} \
+         under source",
+        active.len(),
+        pool.balance.name(),
+        percent(ideal)
+    );
+    (moved > ideal + 0.02).then(|| moving_to_source(message))
+}
+
+/// What is to be said of a hash of so many values, whose servers share slots by their weights.
+fn hash_advice(pool: &Pool, values: u32) -> impl Iterator<Item = Advice> {
+    let owners = |weights: &[u16]| -> Vec<usize> {
+        let slots = weights.iter().enumerate();
+        let slots = slots.flat_map(|(server, weight)| (0..*weight).map(move |_| server));
+        let slots: Vec<usize> = slots.take(values as usize).collect();
+        slots.iter().copied().cycle().take(values as usize).collect()
+    };
+    let weights: Vec<u16> = pool.servers.iter().map(|server| server.weight).collect();
+    let told = beyond_the_hash(pool, values).or_else(|| uneven_hash(pool, &owners(&weights)));
+    told.into_iter().chain(an_edit_moves_everybody(pool, &weights, owners))
+}
+
+/// nginx keeps the slots of those that are down, but not of those that are not in the file. `owners`: the
+/// server of each value of the hash at these weights.
+fn an_edit_moves_everybody(
+    pool: &Pool,
+    weights: &[u16],
+    owners: impl Fn(&[u16]) -> Vec<usize>,
+) -> Option<Advice> {
+    let active = active(pool);
+    if active.len() < 2 {
+        return None;
+    }
+    let before = owners(weights);
+    let without = |server: usize| {
+        let mut weights = weights.to_vec();
+        weights[server] = 0;
+        let after = owners(&weights);
+        let moved = before.iter().zip(&after).filter(|(one, other)| one != other).count();
+        moved as f64 / before.len() as f64
+    };
+    let (moved, ideal) = mean(pool, without);
+    let message = format!(
+        "taking one of these {} servers out of the file moves {} of all clients under {}, against {} \
          under source",
         active.len(),
         percent(moved),
@@ -126,26 +173,16 @@ fn a_drain_moves_everybody(pool: &Pool) -> Option<Advice> {
     (moved > ideal + 0.02).then(|| moving_to_source(message))
 }
 
-/// nginx keeps the slots of those that are down, but not of those that are not in the file.
-fn an_edit_moves_everybody(pool: &Pool) -> Option<Advice> {
-    let (moved, ideal) = moved_without(pool, |pool, server| {
-        pool.servers.remove(server);
-    })?;
-    let message = format!(
-        "taking one of these {} servers out of the file moves {} of all clients under {}, against {} \
-         under source",
-        active(pool).len(),
-        percent(moved),
-        pool.balance.name(),
-        percent(ideal)
-    );
-    (moved > ideal + 0.02).then(|| moving_to_source(message))
+fn moving_to_source(message: String) -> Advice {
+    let mend = to_source("moves the clients of that server and nobody else");
+    Advice { server: None, message, mend }
 }
 
-fn moving_to_source(message: String) -> Advice {
-    let mend = "balance = \"source\" moves the clients of that server and nobody else; the change to it \
-                moves clients once, and `ringbolt plan` says how many";
-    Advice { server: None, message, mend: mend.into() }
+/// The mend that is another mapping, with what it does better.
+fn to_source(does: &str) -> String {
+    format!(
+        "balance = \"source\" {does}; the change to it moves clients once, and `ringbolt plan` says how many"
+    )
 }
 
 /// Without ids of their own, servers behind one that is taken out become other servers.
@@ -155,59 +192,45 @@ fn positions_are_ids(pool: &Pool, ids_written: &[bool]) -> Option<Advice> {
     if !by_position || active(pool).len() < 2 || ring_points(pool) * 2 > STEPS_MAX {
         return None;
     }
-    let without = |renumber: bool| {
-        let mut pool = pool.clone();
-        let behind = pool.servers.iter_mut().zip(ids_written).skip(first + 1);
-        for (server, _) in behind.filter(|(_, written)| renumber && !**written) {
-            server.id -= 1;
-        }
-        pool.servers.remove(first);
-        pool
+    let shifted = |by: u32, renumber: bool| {
+        let mut other = pool.clone();
+        let shifts = |index: usize| renumber && !ids_written[index] && index >= first;
+        let behind = other.servers.iter_mut().enumerate().filter(|(index, _)| shifts(*index));
+        behind.for_each(|(_, server)| server.id = server.id.wrapping_add(by));
+        other
     };
-    let moved = |renumber| moved(pool, &without(renumber));
+    let without = |renumber| {
+        let mut other = shifted(u32::MAX, renumber);
+        other.servers.remove(first);
+        moved(pool, &other)
+    };
+    let with_another = |renumber| {
+        let mut other = shifted(1, renumber);
+        let highest = pool.servers.iter().map(|server| server.id).max().unwrap_or(0);
+        let id = if renumber { pool.servers[first].id } else { highest.wrapping_add(1) };
+        let server = Server { name: String::new(), id, ..pool.servers[first].clone() };
+        other.servers.insert(first, server);
+        moved(pool, &other)
+    };
+    let name = &pool.servers[first].name;
+    // Of two servers one is all that is left, whatever its id.
+    let (change, by_position, by_id) = match (without(true), without(false)) {
+        (more, less) if more > less + DIFFERENCE => {
+            (format!("taking \"{name}\" out of the file"), more, less)
+        }
+        _ => (format!("a server put before \"{name}\""), with_another(true), with_another(false)),
+    };
+    if by_position < by_id + DIFFERENCE {
+        return None;
+    }
     let message = format!(
-        "without ids, taking \"{}\" out of the file moves {} of all clients, with ids {}: a server's id \
-         is its position then",
-        pool.servers[first].name,
-        percent(moved(true)),
-        percent(moved(false))
+        "without ids, {change} moves {} of all clients, with ids {}: a server's id is its position then",
+        rounded(by_position),
+        rounded(by_id)
     );
     let ids: Vec<String> = pool.servers.iter().map(|server| server.id.to_string()).collect();
     let mend = format!("write the ids that they have now: id = {}", ids.join(", "));
     Some(Advice { server: None, message, mend: shortened(mend) })
-}
-
-/// A ring with few points gives some servers more than their part.
-fn uneven(pool: &Pool) -> Option<Advice> {
-    if ring_points(pool) > STEPS_MAX || active(pool).len() < 2 {
-        return None;
-    }
-    let shares = match Mapping::of(pool, 0) {
-        Mapping::HaproxyRing(ring) => ring.shares(pool.servers.len()),
-        Mapping::NginxRing { ring, .. } => ring.shares(pool.servers.len()),
-        Mapping::Rendezvous1 { .. }
-        | Mapping::HaproxyMap { .. }
-        | Mapping::NginxIpHash { .. }
-        | Mapping::NginxHash { .. }
-        | Mapping::RoundRobin
-        | Mapping::LeastSessions => return None,
-    };
-    let share = |server: usize| shares[server] as f64 / (1_u64 << 32) as f64;
-    let part = |server: usize| weight(pool, server) / sum(pool);
-    let over = |server: &usize| share(*server) / part(*server);
-    let most = active(pool).into_iter().max_by(|a, b| over(a).total_cmp(&over(b)))?;
-    if over(&most) <= UNEVEN {
-        return None;
-    }
-    let message = format!(
-        "at these weights the ring gives \"{}\" {} of the clients, where its part is {}",
-        pool.servers[most].name,
-        percent(share(most)),
-        percent(part(most))
-    );
-    let mend = "larger weights in the same proportion make the ring even, 100 for 1; that moves clients \
-                once, and `ringbolt plan` says how many";
-    Some(Advice { server: Some(most), message, mend: mend.into() })
 }
 
 /// Without avalanche an address is its own place on the ring.
@@ -234,33 +257,6 @@ fn neighbours_meet(pool: &Pool) -> Option<Advice> {
     Some(Advice { server: None, message, mend: mend.into() })
 }
 
-/// A hash of few values never leads to slots beyond them.
-fn beyond_the_hash(pool: &Pool, values: u32) -> Option<Advice> {
-    let total: u64 = pool.servers.iter().map(|server| u64::from(server.weight)).sum();
-    let values = u64::from(values);
-    if total <= values {
-        return None;
-    }
-    let mut end = 0;
-    let without: Vec<&Server> = pool
-        .servers
-        .iter()
-        .filter(|server| {
-            let begin = end;
-            end += u64::from(server.weight);
-            server.weight > 0 && begin >= values
-        })
-        .collect();
-    let who = match without[..] {
-        [] => "the last server gets less than its part".to_owned(),
-        [one] => format!("\"{}\" gets no client", one.name),
-        [first, ..] => format!("\"{}\" and {} more get no client", first.name, without.len() - 1),
-    };
-    let message = format!("the weights add up to {total} and the hash has {values} values: {who}");
-    let mend = format!("divide all weights by {}", total.div_ceil(values));
-    Some(Advice { server: None, message, mend })
-}
-
 /// A host changes its IPv6 address several times a day, within its /64.
 fn v6_by_full_address(pool: &Pool) -> Option<Advice> {
     let sum = sum(pool);
@@ -283,23 +279,30 @@ fn v6_by_full_address(pool: &Pool) -> Option<Advice> {
     told.then(|| Advice { server: None, message, mend: mend.into() })
 }
 
-/// The share of clients that move when one server is taken away by `without`, and the share that has to:
-/// means over servers from all over the file. `None`: the pool is too large, or has one server.
-fn moved_without(pool: &Pool, without: impl Fn(&mut Pool, usize)) -> Option<(f64, f64)> {
+/// The share of clients that move when one server loses its weight, and the share that has to: means over
+/// servers from all over the file. `None`: the pool is too large, or has one server.
+fn moved_without(pool: &Pool) -> Option<(f64, f64)> {
     let active = active(pool);
     let slots: u64 = pool.servers.iter().map(|server| u64::from(server.weight)).sum();
-    if active.len() < 2 || slots.saturating_mul(active.len() as u64) > STEPS_MAX {
+    if active.len() < 2 || slots + SAMPLE * active.len() as u64 > STEPS_MAX {
         return None;
     }
-    let taken: Vec<usize> =
-        active.iter().copied().step_by(active.len().div_ceil(TAKEN_AWAY)).collect();
-    let sums = taken.iter().fold((0.0, 0.0), |(all, ideal), server| {
+    Some(mean(pool, |server| {
         let mut other = pool.clone();
-        without(&mut other, *server);
-        (all + moved(pool, &other), ideal + weight(pool, *server) / sum(pool))
-    });
+        other.servers[server].weight = 0;
+        moved(pool, &other)
+    }))
+}
+
+/// The mean of what `moved` says of servers from all over the file, and of the parts that they have.
+fn mean(pool: &Pool, moved: impl Fn(usize) -> f64) -> (f64, f64) {
+    let active = active(pool);
+    let taken = active.iter().step_by(active.len().div_ceil(TAKEN_AWAY));
     let count = taken.len() as f64;
-    Some((sums.0 / count, sums.1 / count))
+    let sums = taken.fold((0.0, 0.0), |(all, ideal), server| {
+        (all + moved(*server), ideal + part(pool, *server))
+    });
+    (sums.0 / count, sums.1 / count)
 }
 
 /// The share of clients that meet another server in the other pool, by name.
@@ -332,9 +335,27 @@ fn sum(pool: &Pool) -> f64 {
     active(pool).into_iter().map(|server| weight(pool, server)).sum()
 }
 
-/// 0.667 as `66.7 %`.
+/// The share of the clients that its weight means a server to have.
+fn part(pool: &Pool, server: usize) -> f64 {
+    weight(pool, server) / sum(pool)
+}
+
+/// 0.667 as `66.7 %`, and what is below one in two digits.
 pub(crate) fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
+    let percent = share * 100.0;
+    let decimals = match percent {
+        1.0.. => 1,
+        0.1.. => 2,
+        0.01.. => 3,
+        0.0001.. => 5,
+        _ => 1,
+    };
+    format!("{percent:.decimals$} %")
+}
+
+/// The same of what was measured: a sample has no decimals.
+fn rounded(share: f64) -> String {
+    if share < 0.01 { "less than 1 %".into() } else { format!("{:.0} %", share * 100.0) }
 }
 
 /// No longer than a line or two.
@@ -469,6 +490,87 @@ mod tests {
         assert!(found[0].contains("where its part is 10.0 %"), "{found:?}");
         let found = messages("haproxy-source-consistent-raw", &with_ids(&servers(&[1, 1, 1])));
         assert!(found[0].contains("meet 1 of these 3 servers"), "{found:?}");
+    }
+
+    /// Goal: a hash that gives some servers more than their part is told, exactly, with a mend that is possible and
+    /// helps. Method: 40 servers of weight 100, whose first 2,271 slots have two values of the hash; the same with
+    /// the mend; weights that have no smaller ones of their proportion.
+    #[test]
+    fn uneven_hashes() {
+        let told = |weights: &[u32]| {
+            let found = warnings("0.0.0.0:1", "nginx-ip-hash", &servers(weights));
+            found.into_iter().find(|(message, _)| message.contains("at these weights"))
+        };
+        let (message, mend) = told(&[100; 40]).expect("a warning");
+        assert!(
+            message.contains("gives \"ws1\" 3.2 % of the clients, where its part is 2.5 %"),
+            "{message}"
+        );
+        let mend = mend.expect("a mend");
+        assert!(
+            mend.starts_with("divide all weights by 7, so that they add up to 627 at most"),
+            "{mend}"
+        );
+        assert_eq!(told(&[100 / 7; 40]), None);
+        let found = warnings("0.0.0.0:1", "nginx-ip-hash", &servers(&[7_000, 1]));
+        assert!(
+            found[0].1.as_ref().expect("a mend").starts_with("balance = \"source\""),
+            "{found:?}"
+        );
+    }
+
+    /// Goal: the mend of a ring that is uneven can be done, and helps. Method: weights that have no room to grow, and
+    /// some that have a little.
+    #[test]
+    fn uneven_rings_are_mended() {
+        let mend = |balance: &str, weights: &[u32]| {
+            let found = warnings("0.0.0.0:1", balance, &with_ids(&servers(weights)));
+            let uneven =
+                found.into_iter().find(|(message, _)| message.contains("at these weights"));
+            uneven.and_then(|(_, mend)| mend)
+        };
+        let ring = "haproxy-source-consistent";
+        let mended = mend(ring, &[1; 10]).expect("a warning");
+        assert!(mended.contains("make the ring even, 100 for 1"), "{mended}");
+        assert_eq!(mend(ring, &[100; 10]), None);
+        let mut weights = [2; 20];
+        weights[0] = 20;
+        let mended = mend(ring, &weights).expect("a warning");
+        assert!(mended.contains("make the ring even, 12 for 1"), "{mended}");
+        assert_eq!(mend(ring, &weights.map(|weight| weight * 12)), None);
+        weights[0] = 256;
+        assert!(mend(ring, &weights).expect("a warning").starts_with("balance = \"source\""));
+    }
+
+    /// Goal: ids that are positions are told where they matter. Method: two servers, of which one is left whatever
+    /// its id is, and three that are written.
+    #[test]
+    fn ids_of_two() {
+        let found = messages("haproxy-source-consistent", &servers(&[100, 100]));
+        assert!(
+            found[0].starts_with("without ids, a server put before \"ws1\" moves "),
+            "{found:?}"
+        );
+        let none: [&str; 0] = [];
+        assert_eq!(messages("haproxy-source-consistent", &with_ids(&servers(&[100, 100]))), none);
+    }
+
+    /// Goal: shares are told in digits that say something. Method: each size.
+    #[test]
+    fn percentages() {
+        let known = [
+            (1.0, "100.0 %"),
+            (2.0 / 3.0, "66.7 %"),
+            (0.01, "1.0 %"),
+            (1.0 / 300.0, "0.33 %"),
+            (1.0 / 4096.0, "0.024 %"),
+            (0.0, "0.0 %"),
+        ];
+        for (share, text) in known {
+            assert_eq!(super::percent(share), text);
+        }
+        assert_eq!(super::rounded(0.674), "67 %");
+        assert_eq!(super::rounded(0.004), "less than 1 %");
     }
 
     /// Goal: IPv6 by its full address is told where IPv6 can come. Method: each family of listeners and

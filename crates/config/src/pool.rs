@@ -163,7 +163,7 @@ fn read_servers(
     }
     compare_names(&path, &servers, found);
     compare_ids(&path, &servers, found);
-    compare_places(&path, &servers, found);
+    compare_places(&path, &servers, balance, found);
     servers
 }
 
@@ -213,9 +213,9 @@ fn place_of_id(placed: &PlacedServer) -> Range<usize> {
 }
 
 /// Two servers at one address are valid, and share what one of them was meant to have.
-fn compare_places(path: &str, servers: &[PlacedServer], found: &mut Findings) {
+fn compare_places(path: &str, servers: &[PlacedServer], balance: Balance, found: &mut Findings) {
     let mut first: HashMap<String, (&PlacedServer, &Range<usize>)> = HashMap::new();
-    let shares = shares(servers);
+    let shares = shares(servers, balance);
     for placed in servers {
         let Some(span) = &placed.addr_span else { continue };
         let place = placed.server.addr.place.identity();
@@ -240,16 +240,22 @@ fn compare_places(path: &str, servers: &[PlacedServer], found: &mut Findings) {
     }
 }
 
-/// The share of the weights that servers at one place have together, by that place.
-fn shares(servers: &[PlacedServer]) -> HashMap<String, f64> {
-    let mut shares: HashMap<String, f64> = HashMap::new();
-    let mut sum = 0.0;
+/// The share of the weights that servers at one place have together, by that place. On nginx's rings, whose
+/// points are made of the text of an address, those of one text have the points of the heaviest.
+fn shares(servers: &[PlacedServer], balance: Balance) -> HashMap<String, f64> {
+    let by_text =
+        matches!(balance, Balance::NginxHashConsistent | Balance::NginxHashBinaryConsistent);
+    let mut weights: HashMap<(String, String), f64> = HashMap::new();
     for PlacedServer { server, .. } in servers.iter().filter(|placed| !placed.server.backup) {
-        let weight = f64::from(server.weight);
-        *shares.entry(server.addr.place.identity()).or_default() += weight;
-        sum += weight;
+        let named = if by_text { &server.addr.text } else { &server.name };
+        let weight = weights.entry((server.addr.place.identity(), named.clone())).or_default();
+        *weight = weight.max(server.weight.into());
     }
-    shares.values_mut().for_each(|share| *share /= sum);
+    let sum: f64 = weights.values().sum();
+    let mut shares: HashMap<String, f64> = HashMap::new();
+    for ((place, _), weight) in weights {
+        *shares.entry(place).or_default() += weight / sum;
+    }
     shares
 }
 
@@ -390,6 +396,12 @@ mod tests {
         let hosts =
             ["name = \"a\"\naddr = \"H.example:1\"", "name = \"b\"\naddr = \"h.Example:1\""];
         assert_eq!(read_text(&servers(&hosts)).1.warnings.len(), 1);
+        // On nginx's rings points of one text are one set.
+        for (balance, share) in [("source", "66.7 %"), ("nginx-hash-consistent", "50.0 %")] {
+            let pool = format!("[pool.p]\nbalance = \"{balance}\"\n{}", servers(&[A, a2, B]));
+            let (_, found) = read_text(&pool);
+            assert!(found.warnings[0].message.contains(share), "{:?}", found.warnings);
+        }
     }
 
     /// Goal: a pool that serves nobody is refused. Method: no server, and weights of 0.

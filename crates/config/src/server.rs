@@ -18,7 +18,7 @@ use crate::reader::Table;
 use crate::value::{self, Read, Wrong, boolean, integer};
 
 /// Largest weight of HAProxy, `SRV_UWGHT_MAX`: its mappings are not defined beyond it.
-const HAPROXY_WEIGHT_MAX: u64 = 256;
+pub(crate) const HAPROXY_WEIGHT_MAX: u64 = 256;
 
 /// Largest id of a server; the smallest is 1.
 const ID_MAX: u64 = 1 << 31;

@@ -26,27 +26,38 @@ impl Outlook {
 
     /// Whom a client meets; `None`: always the same server, because the pool keeps no affinity, or nobody.
     pub fn owner(&self, addr: IpAddr) -> Option<usize> {
-        let sticky = self.pool.mapping.is_sticky();
+        if !self.pool.mapping.is_sticky() {
+            return None;
+        }
         let asked = Question::of(&self.pool, addr, &self.tables);
-        self.pool.mapping.choose(&asked).filter(|_| sticky).map(|choice| choice.server)
+        self.pool.mapping.choose(&asked).map(|choice| choice.server)
+    }
+
+    /// Whether all servers are treated as up because none is, while those whose place in `down` is true are
+    /// down.
+    pub fn fails_open(&self, down: &[bool]) -> bool {
+        let servers = self.pool.servers.iter().zip(down);
+        self.pool.fail_open
+            && servers.filter(|(server, _)| server.weight > 0).all(|(_, down)| *down)
     }
 
     /// Whom a client meets, and every next choice, while the servers whose place in `down` is true are
-    /// down.
+    /// down. There is a place for each.
     pub fn choices(&self, addr: IpAddr, down: &[bool]) -> Vec<Choice> {
         let mut found: Vec<Choice> = Vec::new();
+        let open = self.fails_open(down);
+        let mut left: Vec<bool> = down.iter().map(|down| open || !*down).collect();
         loop {
-            let passed = |server: usize| found.iter().any(|choice| choice.server == server);
+            // The next choice is what is answered when those before are down, so they are not only passed
+            // over: HAProxy's map would be made anew for each of them with every question.
             let asked = Question {
-                up: &|server| !down.get(server).is_some_and(|down| *down),
-                passed: &passed,
+                up: &|server| left[server],
                 first: found.first().map(|choice| choice.server),
                 ..Question::of(&self.pool, addr, &self.tables)
             };
-            match self.pool.mapping.choose(&asked) {
-                Some(choice) => found.push(choice),
-                None => return found,
-            }
+            let Some(choice) = self.pool.mapping.choose(&asked) else { return found };
+            left[choice.server] = false;
+            found.push(choice);
         }
     }
 }

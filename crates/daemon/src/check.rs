@@ -1,12 +1,12 @@
 //! `ringbolt check`: all errors and warnings of a configuration at once.
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
 use ringbolt_config::{Diagnostic, json, pictures};
 
 use crate::file::Configuration;
+use crate::output::{answer, coloured, tell};
 
 /// Prints what is wrong; 0 when the file is valid, 1 when it is not.
 pub(crate) fn check(path: &Path, as_json: bool) -> ExitCode {
@@ -15,17 +15,15 @@ pub(crate) fn check(path: &Path, as_json: bool) -> ExitCode {
     // What only `run` refuses is worth a warning here.
     let unbuilt = checked.not_available.iter().cloned().map(Diagnostic::into_warning);
     let warnings: Vec<Diagnostic> = checked.warnings.iter().cloned().chain(unbuilt).collect();
+    let code = ExitCode::from(u8::from(!checked.errors.is_empty()));
     if as_json {
-        println!("{}", json(&source, &checked.errors, &warnings));
-    } else {
-        let colour = std::io::stderr().is_terminal();
-        eprint!("{}", pictures(&source, &checked.errors, colour));
-        eprint!("{}", pictures(&source, &warnings, colour));
-        let verdict = if checked.errors.is_empty() { "valid" } else { "not valid" };
-        let counts = counts(checked.errors.len(), warnings.len());
-        println!("{}: {verdict}{counts}", configuration.name);
+        return answer(&format!("{}\n", json(&source, &checked.errors, &warnings)), code);
     }
-    ExitCode::from(u8::from(!checked.errors.is_empty()))
+    tell(&pictures(&source, &checked.errors, coloured()));
+    tell(&pictures(&source, &warnings, coloured()));
+    let verdict = if checked.errors.is_empty() { "valid" } else { "not valid" };
+    let counts = counts(checked.errors.len(), warnings.len());
+    answer(&format!("{}: {verdict}{counts}\n", configuration.name), code)
 }
 
 fn counts(errors: usize, warnings: usize) -> String {

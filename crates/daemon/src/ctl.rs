@@ -64,14 +64,7 @@ fn tell(answer: &str) -> ExitCode {
     if wanted.is_empty() {
         return code;
     }
-    match writeln!(io::stdout(), "{}", wanted.join("\n\n")) {
-        // Whoever reads has had enough, as `head` does.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            eprintln!("ringbolt: standard output: {error}");
-            ExitCode::from(1)
-        }
-        Ok(()) | Err(_) => code,
-    }
+    crate::output::answer(&format!("{}\n", wanted.join("\n\n")), code)
 }
 
 fn in_words(error: &io::Error) -> String {

@@ -1,7 +1,6 @@
 //! `ringbolt explain`: whom a client meets, whom next, and why. It asks the mapping that serves, so it
 //! cannot say anything else than what happens.
 
-use std::io::IsTerminal;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,6 +13,7 @@ use ringbolt_core::spec::{Balance, Pool, Spec};
 use serde::Serialize;
 
 use crate::file::Configuration;
+use crate::output::{self, coloured, tell};
 
 /// What is to be explained, beside the addresses.
 #[derive(Debug)]
@@ -37,23 +37,30 @@ struct Answer {
     next: Vec<String>,
 }
 
+/// An answer with what people are told beside it.
+struct Explained<'s> {
+    pool: &'s Pool,
+    /// No server is up, and the pool treats all as up then.
+    open: bool,
+    answer: Answer,
+}
+
 /// Explains; 0, or 1 when the file, an address, or a name is wrong.
 pub(crate) fn explain(path: &Path, addresses: &[String], wish: &Wish) -> ExitCode {
     let Some(spec) = valid(Configuration::read(path)) else { return ExitCode::from(1) };
     match answers(&spec, addresses, wish) {
         Ok(answers) if wish.json => {
-            let answers: Vec<&Answer> = answers.iter().map(|(_, answer)| answer).collect();
-            println!("{}", serde_json::to_string(&answers).expect("strings and numbers"));
-            ExitCode::SUCCESS
+            let answers: Vec<&Answer> = answers.iter().map(|explained| &explained.answer).collect();
+            let text = serde_json::to_string(&answers).expect("strings and numbers");
+            output::answer(&format!("{text}\n"), ExitCode::SUCCESS)
         }
         Ok(answers) => {
             let texts: Vec<String> =
-                answers.iter().map(|(pool, answer)| text(pool, answer, &wish.down)).collect();
-            print!("{}", texts.join("\n"));
-            ExitCode::SUCCESS
+                answers.iter().map(|explained| text(explained, &wish.down)).collect();
+            output::answer(&texts.join("\n"), ExitCode::SUCCESS)
         }
         Err(reasons) => {
-            reasons.iter().for_each(|reason| eprintln!("ringbolt: {reason}"));
+            reasons.iter().for_each(|reason| tell(&format!("ringbolt: {reason}\n")));
             ExitCode::from(1)
         }
     }
@@ -61,8 +68,7 @@ pub(crate) fn explain(path: &Path, addresses: &[String], wish: &Wish) -> ExitCod
 
 /// The spec of a file that is valid; otherwise its errors are printed.
 pub(crate) fn valid(file: Configuration) -> Option<Spec> {
-    let colour = std::io::stderr().is_terminal();
-    eprint!("{}", pictures(&file.source(), &file.checked.errors, colour));
+    tell(&pictures(&file.source(), &file.checked.errors, coloured()));
     file.checked.spec.filter(|_| file.checked.errors.is_empty())
 }
 
@@ -71,7 +77,7 @@ fn answers<'s>(
     spec: &'s Spec,
     addresses: &[String],
     wish: &Wish,
-) -> Result<Vec<(&'s Pool, Answer)>, Vec<String>> {
+) -> Result<Vec<Explained<'s>>, Vec<String>> {
     let mut wrong = Vec::new();
     let mut parsed = Vec::new();
     for text in addresses {
@@ -95,8 +101,10 @@ fn answers<'s>(
         .collect();
     let of_address = |address: IpAddr| {
         let all = outlooks.iter();
-        all.map(move |(pool, outlook, down)| {
-            (*pool, answer(pool, address, &outlook.choices(address, down)))
+        all.map(move |(pool, outlook, down)| Explained {
+            pool,
+            open: outlook.fails_open(down),
+            answer: answer(pool, address, &outlook.choices(address, down)),
         })
     };
     Ok(parsed.into_iter().flat_map(of_address).collect())
@@ -185,7 +193,8 @@ fn key(pool: &Pool, address: IpAddr) -> Option<String> {
 }
 
 /// The same for people.
-fn text(pool: &Pool, answer: &Answer, down: &[String]) -> String {
+fn text(explained: &Explained<'_>, down: &[String]) -> String {
+    let Explained { pool, open, answer } = explained;
     let Answer { address, mapping, key, hash, slot, server, next, .. } = answer;
     let place = |name: &str| {
         let server = pool.servers.iter().find(|server| server.name == name);
@@ -194,6 +203,7 @@ fn text(pool: &Pool, answer: &Answer, down: &[String]) -> String {
     let meets = match (server, key) {
         (Some(server), _) => format!("meets {server}{}", place(server)),
         (None, Some(_)) => "meets nobody: no server is up".to_owned(),
+        (None, None) if next.is_empty() => "meets nobody: no server is up".to_owned(),
         (None, None) => format!("meets any server: {mapping} keeps no affinity"),
     };
     let mut text = format!("{address} in pool {} {meets}\n", pool.name);
@@ -215,6 +225,8 @@ fn text(pool: &Pool, answer: &Answer, down: &[String]) -> String {
     let of_pool = |name: &&String| name.split_once('/').is_some_and(|(it, _)| it == pool.name);
     let down: Vec<&str> = down.iter().filter(of_pool).map(String::as_str).collect();
     line("down", Some(down.join(", ")));
+    let all_up = "no server is up, and with fail_open all are treated as if they were";
+    line("open", open.then(|| all_up.to_owned()));
     line("why", server.as_ref().map(|_| why(pool.balance, slot.is_some()).to_owned()));
     text
 }

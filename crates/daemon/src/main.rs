@@ -9,6 +9,7 @@ mod ctl;
 mod explain;
 mod file;
 mod log;
+mod output;
 mod plan;
 mod run;
 mod try_it;

@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::command::Family;
 use crate::explain::valid;
 use crate::file::Configuration;
+use crate::output::{answer, answer_width, tell};
 use clients::Clients;
 use pairs::Pair;
 
@@ -62,7 +63,7 @@ pub(crate) fn plan(old: &Path, new: &Path, wish: &Wish, json: bool) -> ExitCode 
     let clients = match Clients::of(wish) {
         Ok(clients) => clients,
         Err(reason) => {
-            eprintln!("ringbolt: {reason}");
+            tell(&format!("ringbolt: {reason}\n"));
             return ExitCode::from(1);
         }
     };
@@ -72,12 +73,11 @@ pub(crate) fn plan(old: &Path, new: &Path, wish: &Wish, json: bool) -> ExitCode 
     if json {
         let pools =
             pairs.iter().zip(&tallies).map(|(pair, tally)| OfPool::of(pair, tally)).collect();
-        let answer = Answer { pools };
-        println!("{}", serde_json::to_string(&answer).expect("strings and numbers"));
-    } else {
-        print!("{}", table::render(&pairs, &tallies, &clients.name()));
+        let text = serde_json::to_string(&Answer { pools }).expect("strings and numbers");
+        return answer(&format!("{text}\n"), ExitCode::SUCCESS);
     }
-    ExitCode::SUCCESS
+    let text = table::render(&pairs, &tallies, &clients.name(), answer_width());
+    answer(&text, ExitCode::SUCCESS)
 }
 
 impl<'s> OfPool<'s> {

@@ -1,6 +1,6 @@
 //! `ringbolt run`: serves a configuration until a signal ends it.
 
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{Write, stderr};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 use crate::control;
 use crate::file::{Configuration, machine};
 use crate::log;
+use crate::output::{self, coloured};
 
 /// Serves; 0 when it was told to end, 1 for a bad configuration, 3 when it cannot start.
 pub(crate) fn run(path: &Path, end_with_parent: bool) -> ExitCode {
@@ -24,10 +25,9 @@ pub(crate) fn run(path: &Path, end_with_parent: bool) -> ExitCode {
     let (source, checked) = (configuration.source(), &configuration.checked);
     let refused: Vec<Diagnostic> =
         checked.errors.iter().chain(&checked.not_available).cloned().collect();
-    let colour = stderr().is_terminal();
     let Some(spec) = checked.spec.as_ref().filter(|_| refused.is_empty()) else {
-        eprint!("{}", pictures(&source, &checked.warnings, colour));
-        eprint!("{}", pictures(&source, &refused, colour));
+        output::tell(&pictures(&source, &checked.warnings, coloured()));
+        output::tell(&pictures(&source, &refused, coloured()));
         return ExitCode::from(1);
     };
     log::open(spec.global.log);

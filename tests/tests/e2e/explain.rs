@@ -134,6 +134,38 @@ fn servers_that_are_down() {
     }
 }
 
+/// Goal: when nobody is up a pool of `fail_open` serves all the same, as sessions see it, and says so; any other
+/// serves nobody, also without affinity. Method: all servers down, of a pool of each kind.
+#[test]
+fn nobody_is_up() {
+    need!(Binary);
+    let down = ["--down", "echo/ws1", "--down", "echo/ws2", "--down", "echo/ws3"];
+    let arguments = [&["192.0.2.1"], &down[..]].concat();
+    let open = text("haproxy-source").replace("balance", "fail_open = true\nbalance");
+    assert_eq!(answers(&open, &arguments), answers(&open, &arguments[..1]));
+    assert_ne!(answers(&open, &arguments[..3]), answers(&open, &arguments[..1]), "one is down");
+    let shown = explain(&open, &arguments);
+    assert!(shown.stdout.contains("with fail_open all are treated as if"), "{shown:?}");
+    let shown = explain(&text("round-robin"), &arguments);
+    assert!(shown.stdout.contains("meets nobody: no server is up"), "{shown:?}");
+    assert_eq!(answers(&text("round-robin"), &arguments)[0]["next"], json!([]));
+}
+
+/// Goal: a large pool is explained at once, under the mapping whose table is another one with every server that is
+/// down. Method: all next choices of 300 servers of many weights, within the bound of a command.
+#[test]
+fn many_servers() {
+    need!(Binary);
+    let mut config = Config::new().pool("balance = \"haproxy-source\"");
+    for number in 0..300_u16 {
+        let address = format!("10.0.{}.{}:8765", number / 200, number % 200 + 1);
+        config = config.server(&format!("ws{number}"), address.parse().expect("an address"));
+        config = config.of_server(&format!("weight = {}", number % 200 + 1));
+    }
+    let answer = answers(&config.text(), &["192.0.2.1"]).remove(0);
+    assert_eq!(answer["next"].as_array().expect("a list").len(), 299);
+}
+
 /// Goal: a pool without affinity has no server of a client, and all that are up next. Method: both ways.
 #[test]
 fn no_affinity() {

@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::process::{Command, Stdio};
 
 use ringbolt_tests::{Config, Ended, Folder, binary, command, finish, need};
@@ -202,6 +203,39 @@ fn a_long_plan_shows_progress() {
     let shown = String::from_utf8_lossy(&shown);
     assert_eq!(ended.code, Ok(124), "{shown}");
     assert!(shown.contains("of 10,000,000,000 clients") && shown.contains('░'), "{shown}");
+}
+
+/// Goal: an answer that nobody reads to its end is no crash. Method: pipes whose reader is gone, and a device that
+/// is full, for each command that answers.
+#[test]
+fn nobody_reads() {
+    need!(Binary);
+    let folder = Folder::new();
+    let file = folder.write("ringbolt.toml", &text("haproxy-source", &[1, 2, 3]));
+    let original = folder.write(
+        "haproxy.cfg",
+        "listen echo\n bind 127.0.0.1:1\n balance source\n server a 10.0.0.1:80\n",
+    );
+    let commands: [&[&str]; 7] = [
+        &["plan", &file, &file, "--sample", "10"],
+        &["plan", &file, &file, "--sample", "10", "--json"],
+        &["explain", &file, "192.0.2.1"],
+        &["explain", &file, "192.0.2.1", "--json"],
+        &["check", &file],
+        &["check", &file, "--json"],
+        &["convert", &original],
+    ];
+    let nobody = || std::io::pipe().expect("a pipe").1;
+    for words in commands {
+        let mut piped = command(words);
+        let ended = piped.stdin(Stdio::null()).stdout(nobody()).stderr(nobody()).status();
+        assert_eq!(ended.expect("it runs").code(), Some(0), "{words:?}");
+        let full = File::options().write(true).open("/dev/full").expect("a full device");
+        let ended = command(words).stdin(Stdio::null()).stdout(full).output().expect("it runs");
+        let told = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{words:?}: {told}");
+        assert!(told.contains("standard output: No space left"), "{words:?}: {told}");
+    }
 }
 
 /// Goal: what is wrong is told with 1, wrong usage with 2. Method: each thing.

@@ -11,6 +11,7 @@
 //! it down several times when a server that is not up has another weight; that changes nobody's server,
 //! and neither does its division by what the weights of the whole configuration have in common.
 
+use alloc::vec;
 use alloc::vec::Vec;
 use core::mem::take;
 
@@ -119,32 +120,120 @@ impl Table {
         self.members.clear();
         self.members.extend_from_slice(members);
         let common = members.iter().fold(0, |common, member| divisor(common, member.weight));
-        let weights: Vec<i64> =
-            members.iter().map(|member| i64::from(member.weight / common)).collect();
-        let sum: i64 = weights.iter().sum();
-        let mut scores: Vec<i64> = weights.iter().map(|_| 0).collect();
+        let weights: Vec<usize> =
+            members.iter().map(|member| (member.weight / common) as usize).collect();
+        let sum: usize = weights.iter().sum();
         let mut owners = take(&mut self.owners);
         owners.clear();
-        for _ in 0..sum {
-            let (mut best, mut most) = (0, i64::MIN);
-            for (index, (score, weight)) in scores.iter_mut().zip(&weights).enumerate() {
-                *score += weight;
-                // Mostly below the sum, and a division is what takes the time here.
-                let passes = if *score < 0 {
-                    -1
-                } else if *score < sum {
-                    0
-                } else {
-                    *score / sum
-                };
-                if passes > most {
-                    (best, most) = (index, passes);
-                }
-            }
+        let mut passes = Passes::new(members.len());
+        let mut due = Due::new(&weights, sum);
+        for slot in 0..sum {
+            due.at(slot, |member| passes.one_more(member));
+            let best = passes.most();
             owners.push(members[best].server);
-            scores[best] -= sum;
+            passes.one_less(best);
         }
         self.owners = owners;
+    }
+}
+
+/// How often the score of each member has passed the sum. To look at every score for every slot would take
+/// milliseconds where servers are some hundreds.
+struct Passes {
+    /// Of each member, and one more: it is -1 at the least, of who had a slot with a score below the sum.
+    of: Vec<usize>,
+    /// By that number the members that have it, as bits.
+    having: Vec<Vec<u64>>,
+}
+
+impl Passes {
+    fn new(members: usize) -> Self {
+        let mut passes = Self { of: vec![1; members], having: Vec::new() };
+        (0..members).for_each(|member| passes.set(member));
+        passes
+    }
+
+    fn one_more(&mut self, member: usize) {
+        self.clear(member);
+        self.of[member] += 1;
+        self.set(member);
+    }
+
+    fn one_less(&mut self, member: usize) {
+        self.clear(member);
+        self.of[member] -= 1;
+        self.set(member);
+    }
+
+    /// The first of those with the most.
+    fn most(&self) -> usize {
+        let first = |bits: &Vec<u64>| {
+            let word = bits.iter().position(|word| *word > 0)?;
+            Some(word * 64 + bits[word].trailing_zeros() as usize)
+        };
+        self.having.iter().rev().find_map(first).unwrap_or(0)
+    }
+
+    fn set(&mut self, member: usize) {
+        let passes = self.of[member];
+        while self.having.len() <= passes {
+            self.having.push(vec![0; self.of.len().div_ceil(64)]);
+        }
+        self.having[passes][member / 64] |= 1 << (member % 64);
+    }
+
+    fn clear(&mut self, member: usize) {
+        self.having[self.of[member]][member / 64] &= !(1 << (member % 64));
+    }
+}
+
+/// When scores pass the sum: that of a weight w for the kth time at the first slot up to which it has grown by
+/// k sums, slots taken apart.
+struct Due<'a> {
+    weights: &'a [usize],
+    sum: usize,
+    /// How often each has.
+    times: Vec<usize>,
+    /// The first member of those that are due at a slot, and the one behind each; `NOBODY` ends it.
+    first: Vec<usize>,
+    next: Vec<usize>,
+}
+
+const NOBODY: usize = usize::MAX;
+
+impl<'a> Due<'a> {
+    fn new(weights: &'a [usize], sum: usize) -> Self {
+        let mut due = Self {
+            weights,
+            sum,
+            times: vec![0; weights.len()],
+            first: vec![NOBODY; sum],
+            next: vec![NOBODY; weights.len()],
+        };
+        (0..weights.len()).for_each(|member| due.note(member));
+        due
+    }
+
+    /// Tells of everybody who is due at a slot.
+    fn at(&mut self, slot: usize, mut tell: impl FnMut(usize)) {
+        let mut member = self.first[slot];
+        while member != NOBODY {
+            let next = self.next[member];
+            tell(member);
+            self.times[member] += 1;
+            if self.times[member] < self.weights[member] {
+                self.note(member);
+            }
+            member = next;
+        }
+    }
+
+    /// Notes when a member is due next.
+    fn note(&mut self, member: usize) {
+        let sums = (self.times[member] + 1) * self.sum;
+        let slot = sums.div_ceil(self.weights[member]) - 1;
+        self.next[member] = self.first[slot];
+        self.first[slot] = member;
     }
 }
 
@@ -156,7 +245,6 @@ fn divisor(a: u32, b: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
 
     fn members(weights: &[u32]) -> Vec<Member> {
         let member =
@@ -179,6 +267,14 @@ mod tests {
         assert_eq!(owners(&[256]), [0]);
     }
 
+    // Goal: the members of more than one word of bits have their slots. Method: 150 of weights 1 to 150 against
+    // the rule.
+    #[test]
+    fn many_members() {
+        let weights: Vec<u32> = (1..=150).collect();
+        assert_eq!(owners(&weights), by_the_rule(&weights));
+    }
+
     // Goal: a shorter table that repeats is the same as HAProxy's longer one, and every server has as
     // many slots as its weight says. Method: against the rule without the division, for many weights.
     #[test]
@@ -188,10 +284,11 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 8) % most + 1
         };
-        for _ in 0..200 {
+        for round in 0..200 {
             let factor = random(4);
+            let most = [9, 256][round % 2];
             let weights: Vec<u32> =
-                (0..random(6)).map(|_| random(9)).map(|weight| weight * factor).collect();
+                (0..random(6)).map(|_| random(most)).map(|weight| weight * factor).collect();
             let sum: u32 = weights.iter().sum();
             let short = owners(&weights);
             let long = by_the_rule(&weights);

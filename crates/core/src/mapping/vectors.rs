@@ -314,3 +314,98 @@ fn shares() {
         }
     }
 }
+
+// Goal: rings are as uneven as those of HAProxy and nginx are. Method: the largest share beside the mean, in
+// percent, of the same model; of 16 servers of nginx's it gave 120, from a sample.
+#[test]
+fn unevenness() {
+    use Balance::{HaproxySourceConsistent as Haproxy, NginxHashConsistent as Nginx};
+    const CASES: [(Balance, u16, usize, u64); 12] = [
+        (Haproxy, 1, 3, 106),
+        (Haproxy, 1, 4, 116),
+        (Haproxy, 1, 5, 120),
+        (Haproxy, 1, 10, 134),
+        (Haproxy, 100, 3, 105),
+        (Haproxy, 100, 4, 104),
+        (Haproxy, 100, 5, 102),
+        (Haproxy, 100, 10, 102),
+        (Nginx, 1, 3, 105),
+        (Nginx, 1, 5, 112),
+        (Nginx, 1, 10, 109),
+        (Nginx, 1, 16, 119),
+    ];
+    for (balance, weight, count, expected) in CASES {
+        let servers = pool(balance, &alloc::vec![weight; count]).servers;
+        let shares = if balance == Nginx {
+            NginxRing::of(false, &servers).shares(count)
+        } else {
+            HaproxyRing::of(Generation::Avalanche, &servers).shares(count)
+        };
+        let most = shares.iter().max().unwrap() * count as u64 * 100;
+        assert_eq!((most + (1 << 31)) >> 32, expected, "{} {count} of {weight}", balance.name());
+    }
+}
+
+// Goal: when one of N equal servers leaves HAProxy's map, (N-1)/N of all clients move, whichever it is. Method:
+// every hash modulo what both maps have in common.
+#[test]
+fn a_map_loses_one() {
+    for count in 2..=10 {
+        let pool = snapshot::Pool::alone(&pool(Balance::HaproxySource, &alloc::vec![1; count]), 0);
+        for lost in 0..count {
+            let all = (count * (count - 1)) as u32;
+            let moves = |hash: &u32| {
+                let addr = IpAddr::V4((*hash).into()).to_string();
+                owner(&pool, &addr, &[]) != owner(&pool, &addr, &[lost])
+            };
+            let moved = (0..all).filter(moves).count();
+            assert_eq!(moved, (count - 1) * (count - 1), "{lost} of {count}");
+        }
+    }
+}
+
+// Goal: what is weak about other products' mappings is weak here. Method: addresses of which the running programs
+// or the model have shown whom they meet: neighbours on a ring without avalanche, addresses that end alike on a map
+// of 64, a /24 and the same in the form of IPv6 under ip_hash.
+#[test]
+fn weak_spots() {
+    let met = |balance, count: usize, addrs: &mut dyn Iterator<Item = [u8; 4]>| {
+        let pool = snapshot::Pool::alone(&pool(balance, &alloc::vec![1; count]), 0);
+        let owner = |addr: [u8; 4]| owner(&pool, &IpAddr::from(addr).to_string(), &[]);
+        addrs.map(owner).collect::<BTreeSet<_>>().len()
+    };
+    let raw = Balance::HaproxySourceConsistentRaw;
+    assert_eq!(met(raw, 3, &mut (0..40).map(|number| [10, 0, 6 * number, 1])), 1);
+    assert_eq!(met(raw, 3, &mut (0..20).map(|number| [203, 12 * number, 0, 1])), 1);
+    let ends_alike = || (0..4_096).map(|number| [10, (number / 64) as u8, (number % 64) as u8, 1]);
+    assert_eq!(met(Balance::HaproxySource, 64, &mut ends_alike()), 1);
+    assert_eq!(met(Balance::HaproxySourceAvalanche, 64, &mut ends_alike()), 64);
+    assert_eq!(met(Balance::NginxIpHash, 3, &mut (0..=255).map(|last| [198, 51, 100, last])), 1);
+    let pool = snapshot::Pool::alone(&pool(Balance::NginxIpHash, &[1, 1, 1]), 0);
+    let mapped = |last| owner(&pool, &format!("::ffff:198.51.100.{last}"), &[]);
+    assert_eq!((0..=255).map(mapped).collect::<BTreeSet<_>>().len(), 3);
+}
+
+// Goal: as many keys run out of tries as nginx sends round robin. Method: shares that the model gives, with 9 of
+// 10 servers down, 2 of 3, and 8 of 10 on the ring.
+#[test]
+fn tries_run_out() {
+    const CASES: [(Balance, usize, usize, [usize; 2]); 3] = [
+        (Balance::NginxIpHash, 10, 1, [100, 120]),
+        (Balance::NginxIpHash, 3, 1, [0, 1]),
+        (Balance::NginxHashConsistent, 10, 2, [5, 11]),
+    ];
+    for (balance, count, left, [least, most]) in CASES {
+        let pool = snapshot::Pool::alone(&pool(balance, &alloc::vec![1; count]), 0);
+        let tables = RefCell::new(Tables::default());
+        let without_slot = |number: &u32| {
+            let addr = IpAddr::V4((number.wrapping_mul(2_654_435_761)).into());
+            // Each time others.
+            let up = |index: usize| (index + *number as usize) % count < left;
+            let asked = Question { up: &up, ..Question::of(&pool, addr, &tables) };
+            pool.mapping.choose(&asked).unwrap().slot.is_none()
+        };
+        let of_thousand = (0..10_000).filter(without_slot).count() / 10;
+        assert!((least..=most).contains(&of_thousand), "{}: {of_thousand}", balance.name());
+    }
+}

@@ -52,14 +52,17 @@ impl Clients {
 
     /// Who they are.
     pub(super) fn name(&self) -> String {
-        let count = grouped(self.count());
+        let clients = match self.count() {
+            1 => "1 client".to_owned(),
+            more => format!("{} clients", grouped(more)),
+        };
         match self {
-            Self::Listed { file, .. } => format!("{count} clients of {file}"),
+            Self::Listed { file, .. } => format!("{clients} of {file}"),
             Self::Sample { family: Family::V4, .. } => {
-                format!("{count} clients, a sample of all IPv4 addresses")
+                format!("{clients}, a sample of all IPv4 addresses")
             }
             Self::Sample { family: Family::V6, .. } => {
-                format!("{count} clients, a sample of all global IPv6 addresses")
+                format!("{clients}, a sample of all global IPv6 addresses")
             }
         }
     }
@@ -80,6 +83,7 @@ fn read(path: &Path) -> Result<Vec<IpAddr>, String> {
             wrong.iter().take(WRONG_TOLD).map(|wrong| format!("{name}: {wrong}")).collect();
         match wrong.len().saturating_sub(WRONG_TOLD) {
             0 => told.join("\n"),
+            1 => format!("{}\n{name}: and 1 line more", told.join("\n")),
             more => format!("{}\n{name}: and {more} lines more", told.join("\n")),
         }
     })
@@ -88,7 +92,8 @@ fn read(path: &Path) -> Result<Vec<IpAddr>, String> {
 /// An address a line. Empty lines and what follows a `#` are not looked at.
 fn parse(text: &str) -> Result<Vec<IpAddr>, Vec<String>> {
     let (mut addresses, mut wrong) = (Vec::new(), Vec::new());
-    for (line, number) in text.lines().zip(1..) {
+    // Some editors begin a text with a mark that shows nothing.
+    for (line, number) in text.trim_start_matches('\u{feff}').lines().zip(1..) {
         let word = line.split('#').next().unwrap_or("").trim();
         match word.parse() {
             Ok(address) => addresses.push(address),
@@ -113,7 +118,7 @@ mod tests {
     // list with comments, one that is wrong twice, one of nobody.
     #[test]
     fn lists() {
-        let good = "192.0.2.1\n\n  2001:db8::1  # a neighbour\r\n# nobody\n192.0.2.1";
+        let good = "\u{feff}192.0.2.1\n\n  2001:db8::1  # a neighbour\r\n# nobody\n192.0.2.1";
         let addresses: Vec<IpAddr> =
             ["192.0.2.1", "2001:db8::1", "192.0.2.1"].map(|it| it.parse().unwrap()).into();
         assert_eq!(parse(good), Ok(addresses));

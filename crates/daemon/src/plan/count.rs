@@ -13,6 +13,7 @@ use ringbolt_core::spec::Pool;
 use super::clients::Clients;
 use super::pairs::Pair;
 use super::table::grouped;
+use crate::output::telling_width;
 
 /// Clients that a core takes at a time.
 const CHUNK: u64 = 4_096;
@@ -20,8 +21,12 @@ const CHUNK: u64 = 4_096;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two drawings.
 const PERIOD: Duration = Duration::from_millis(100);
-/// Characters of the bar.
-const BAR: u64 = 40;
+/// Characters of the bar where there is room for it.
+const BAR: usize = 40;
+/// Of a bar that is worth its place.
+const BAR_LEAST: usize = 8;
+/// What a terminal that does not tell is taken for.
+const WIDTH: usize = 80;
 
 /// A pair to be asked about.
 #[derive(Clone, Debug)]
@@ -107,7 +112,9 @@ impl Progress {
     fn draw(&mut self, done: u64) {
         if self.terminal && self.since.elapsed() >= PATIENCE {
             self.shown = true;
-            self.write(&format!("\r\x1b[2K{}", line(done.min(self.total), self.total)));
+            // One that is wider would leave a line behind with every drawing.
+            let line = line(done.min(self.total), self.total, telling_width().unwrap_or(WIDTH));
+            self.write(&format!("\r\x1b[2K{line}"));
         }
     }
 
@@ -124,10 +131,17 @@ impl Progress {
     }
 }
 
-fn line(done: u64, total: u64) -> String {
-    let part = |of: u64| (u128::from(of) * u128::from(done) / u128::from(total.max(1))) as usize;
-    let bar = format!("{:░<width$}", "█".repeat(part(BAR)), width = BAR as usize);
-    format!("{bar} {:>3} %  {} of {} clients", part(100), grouped(done), grouped(total))
+/// The line, shorter than so many characters: with a cursor behind it that is all a line can hold.
+fn line(done: u64, total: u64, width: usize) -> String {
+    let part = |of: usize| (of as u128 * u128::from(done) / u128::from(total.max(1))) as usize;
+    let percent = format!("{:>3} %", part(100));
+    let counts = format!("{percent}  {} of {} clients", grouped(done), grouped(total));
+    let room = |text: &str| width.saturating_sub(text.chars().count() + 2).min(BAR);
+    let text = if room(&counts) >= BAR_LEAST { counts } else { percent };
+    match room(&text) {
+        long @ BAR_LEAST.. => format!("{:░<long$} {text}", "█".repeat(part(long))),
+        _ => text,
+    }
 }
 
 #[cfg(test)]
@@ -138,12 +152,25 @@ mod tests {
     // ends, its middle, and the largest sample.
     #[test]
     fn bars() {
-        assert!(line(0, 1_000_000).starts_with("░░"));
-        let half = line(500_000, 1_000_000);
+        assert!(line(0, 1_000_000, 100).starts_with("░░"));
+        let half = line(500_000, 1_000_000, 100);
         assert_eq!(half.chars().filter(|it| *it == '█').count(), 20);
         assert!(half.ends_with("  50 %  500,000 of 1,000,000 clients"), "{half}");
-        let whole = line(10_000_000_000, 10_000_000_000);
+        let whole = line(10_000_000_000, 10_000_000_000, 100);
         assert_eq!(whole.chars().filter(|it| *it == '█').count(), 40);
         assert!(whole.chars().count() < 100, "{whole}");
+    }
+
+    // Goal: a line is never as wide as the terminal, however narrow that is, and says as much as there is room
+    // for. Method: every width, with the largest sample.
+    #[test]
+    fn lines_fit() {
+        for width in 7..120 {
+            let line = line(9_999_999_999, 10_000_000_000, width);
+            assert!(line.chars().count() < width, "{width}: {line}");
+            assert!(line.contains(" 99 %"), "{width}: {line}");
+            assert_eq!(line.contains("clients"), width > 55, "{width}: {line}");
+            assert_eq!(line.contains('█'), width > 14, "{width}: {line}");
+        }
     }
 }

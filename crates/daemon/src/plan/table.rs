@@ -10,18 +10,26 @@ use super::{mapping, share};
 
 /// Ways that are told one by one, the largest first.
 const WAYS_TOLD: usize = 16;
-/// Characters of the longest bar.
-const BAR: u64 = 30;
+/// Characters of the longest bar where there is room for it.
+const BAR: usize = 30;
+/// And where there is none.
+const BAR_LEAST: usize = 4;
 
-/// The whole text. `clients` says who was counted.
-pub(super) fn render(pairs: &[Pair<'_>], tallies: &[Tally], clients: &str) -> String {
+/// The whole text. `clients` says who was counted, `terminal` how many characters a line of one has;
+/// `None`: it goes to none.
+pub(super) fn render(
+    pairs: &[Pair<'_>],
+    tallies: &[Tally],
+    clients: &str,
+    terminal: Option<usize>,
+) -> String {
     let mut text = format!("{clients}\n");
     for (pair, tally) in pairs.iter().zip(tallies) {
         // A String takes everything.
         let _ = writeln!(text, "\n{}\n{}", head(pair), verdict(pair, tally));
         if is_counted(pair) {
             servers(&mut text, pair, tally);
-            ways(&mut text, pair, tally);
+            ways(&mut text, pair, tally, terminal);
         }
     }
     let strangers = |pair: &Pair<'_>| pair.old.is_none() || pair.new.is_none();
@@ -115,7 +123,7 @@ fn servers(text: &mut String, pair: &Pair<'_>, tally: &Tally) {
     }
 }
 
-fn ways(text: &mut String, pair: &Pair<'_>, tally: &Tally) {
+fn ways(text: &mut String, pair: &Pair<'_>, tally: &Tally, terminal: Option<usize>) {
     let mut ways: Vec<_> = tally.moves.iter().collect();
     // Of equal ones the first in the file: they are in that order.
     ways.sort_by_key(|(_, clients)| std::cmp::Reverse(**clients));
@@ -132,11 +140,13 @@ fn ways(text: &mut String, pair: &Pair<'_>, tally: &Tally) {
         .collect();
     let widest = told.iter().map(|(way, _)| width(way)).max().unwrap_or(0);
     let digits = width(&grouped(most));
+    let room = terminal.map_or(BAR, |columns| columns.saturating_sub(widest + digits + 14));
+    let longest = room.clamp(BAR_LEAST, BAR) as u64;
     text.push_str("\n  who moves\n");
     for (way, clients) in &told {
         let gap = " ".repeat(widest - width(way));
         let part = percent(*clients as f64 / tally.clients.max(1) as f64);
-        let bar = "█".repeat((BAR * clients).div_ceil(most) as usize);
+        let bar = "█".repeat((longest * clients).div_ceil(most) as usize);
         let clients = grouped(*clients);
         let _ = writeln!(text, "  {way}{gap}  {clients:>digits$} {part:>7}  {bar}");
     }
