@@ -337,9 +337,9 @@ impl Kernel for Mortal {
         self.kernel.accept(listener, token);
     }
 
-    fn connect(&mut self, fd: Fd, to: SocketAddr, timeout: Duration, token: Token) {
+    fn connect(&mut self, fd: Fd, to: SocketAddr, token: Token) {
         self.step(Operation::Connect, fd);
-        self.kernel.connect(fd, to, timeout, token);
+        self.kernel.connect(fd, to, token);
     }
 
     fn poll(&mut self, fd: Fd, token: Token) {
