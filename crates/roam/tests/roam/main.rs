@@ -73,6 +73,24 @@ fn all_three_libraries_keep_their_sessions() {
 /// Goal: the check can fail. Method: a balancer that goes by turns is planted where the address
 /// should decide.
 #[test]
+/// Goal: whether Socket.IO comes into a session depends on addresses, and not on who is faster.
+/// Method: behind a carrier's NAT, once with state in memory and once in Redis, which takes longer
+/// to answer; the balancer and the seed are the same.
+#[test]
+fn a_slower_server_refuses_as_many() {
+    if !all_there("openings", &[Need::Ringbolt, Need::Node, Need::Python, Need::Redis]) {
+        return;
+    }
+    let [memory, store] = ["address", "store"].map(|remedy| {
+        let arguments = ["run", "carrier-nat", "--remedy", remedy, "--check", "--seed", "1"];
+        let ended = roam(&arguments).ended();
+        assert_eq!(ended.code, 0, "{ended:?}");
+        let refused = ended.out.split_whitespace().find(|word| word.starts_with('!'));
+        refused.expect("some are refused").to_owned()
+    });
+    assert_eq!(memory, store);
+}
+
 fn a_planted_balancer_is_found() {
     if !all_there("planted", &[Need::Ringbolt, Need::Node, Need::Python, Need::Haproxy]) {
         return;
