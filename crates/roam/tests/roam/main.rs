@@ -8,6 +8,8 @@ mod program;
 
 use std::net::{Ipv4Addr, TcpListener};
 
+use nix::sys::signal::Signal;
+
 use crate::needs::{Need, all_there};
 use crate::program::{Ended, roam};
 
@@ -162,18 +164,21 @@ fn a_port_in_use_is_skipped_with_a_line() {
     assert!(!ended.out.contains("Sessions by server"), "{}", ended.out);
 }
 
-/// Goal: nothing is left behind, however it ends. Method: it is interrupted while servers and a
-/// balancer run.
+/// Goal: nothing is left behind, however it ends, and it says that it has no result. Method: it is
+/// interrupted, and its terminal closed, while servers and a balancer run.
 #[test]
 fn an_interrupted_run_leaves_nothing_behind() {
     if !all_there("interrupted", &[Need::Ringbolt, Need::Node, Need::Haproxy]) {
         return;
     }
-    let running = roam(&["run", "law"]).started();
-    let family = running.until_it_has_started(4);
-    let ended = running.interrupted();
-    assert_eq!(ended.code, 130, "{ended:?}");
-    ended.gone(&family);
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGHUP, 129)] {
+        let running = roam(&["run", "law"]).started();
+        let family = running.until_it_has_started(4);
+        let ended = running.ended_by(signal);
+        assert_eq!(ended.code, code, "{ended:?}");
+        assert!(ended.out.is_empty() && ended.errors.contains("there is no result"), "{ended:?}");
+        ended.gone(&family);
+    }
 }
 
 /// Goal: a folder that cannot be written is an error before minutes have passed. Method: a file is
