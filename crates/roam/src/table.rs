@@ -204,7 +204,7 @@ fn lane_of(text: &mut String, lane: &Lane, terminal: Terminal) {
         );
         let _ = writeln!(
             text,
-            "  {:<6} {:<15}  server {server}  session {} counts {:>2}  {outcome}",
+            "  {:<5} {:<15} server {server}  session {} at {:>2}  {outcome}",
             step.event, step.address, step.session, step.counter
         );
     }
