@@ -87,6 +87,18 @@ impl Clients {
         self.connect("back", callers, adds, at_once)
     }
 
+    /// Whether new clients of Socket.IO come into a session at all; the errors of those that do not.
+    pub(crate) fn knock(
+        &mut self,
+        callers: &[Caller],
+        at_once: usize,
+    ) -> Result<Vec<Option<String>>> {
+        let command = json!({"do": "knock", "clients": callers, "at_once": at_once});
+        let answer = self.0.ask(&command).context("clients")?;
+        serde_json::from_value(answer["errors"].clone())
+            .with_context(|| format!("clients answer {answer}"))
+    }
+
     /// Their connections are cut, as by a network that is left.
     pub(crate) fn drop(&mut self, callers: &[Caller]) -> Result<()> {
         let ids: Vec<usize> = callers.iter().map(|caller| caller.id).collect();

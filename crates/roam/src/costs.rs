@@ -14,7 +14,10 @@ use crate::story::Story;
 
 /// Round trips that warm it up, and those that are measured.
 const WARM_UP: u32 = 100;
-const ROUND_TRIPS: u32 = 1000;
+const ROUND_TRIPS: u32 = 500;
+/// Rounds of them, whose median counts: one stall of a busy machine is in the p99 of one round, and
+/// would otherwise be taken for the remedy's.
+const ROUNDS: u32 = 9;
 /// Clients that come back, one after the other.
 const RETURNS: usize = 50;
 
@@ -44,7 +47,8 @@ pub(crate) fn measured(
         play::server(met)?;
     }
     clients.time(0, WARM_UP)?;
-    let round_trips = clients.time(0, ROUND_TRIPS)?;
+    let rounds: Vec<Vec<u32>> =
+        (0..ROUNDS).map(|_| clients.time(0, ROUND_TRIPS)).collect::<Result<_>>()?;
     clients.drop(&first)?;
     servers.quiet()?;
     let back: Result<Vec<_>> = clients.back(&then, 1, 1)?.into_iter().map(play::server).collect();
@@ -54,12 +58,19 @@ pub(crate) fn measured(
 
     Ok(Cost {
         remedy: remedy.name.to_owned(),
-        round_trip_p50_us: quantile(&round_trips, 50)?,
-        round_trip_p99_us: quantile(&round_trips, 99)?,
+        round_trip_p50_us: of_rounds(&rounds, 50)?,
+        round_trip_p99_us: of_rounds(&rounds, 99)?,
         reconnect_p50_us: quantile(&reconnects, 50)?,
         largest_share: office.largest_share(),
         note: remedy.note.to_owned(),
     })
+}
+
+/// The median of what the rounds have.
+fn of_rounds(rounds: &[Vec<u32>], per_cent: usize) -> Result<u32> {
+    let each: Vec<u32> =
+        rounds.iter().map(|round| quantile(round, per_cent)).collect::<Result<_>>()?;
+    quantile(&each, 50)
 }
 
 /// The least value that so many per cent of all do not exceed.
@@ -81,5 +92,14 @@ mod tests {
         assert_eq!(quantile(&values, 99).unwrap(), 198);
         assert_eq!(quantile(&[7], 99).unwrap(), 7);
         assert!(quantile(&[], 50).is_err());
+    }
+
+    #[test]
+    fn a_stall_in_one_round_is_not_the_remedy() {
+        let calm: Vec<u32> = (1..=100).collect();
+        let stalled: Vec<u32> = (1..=100).map(|value| value * 50).collect();
+        let rounds = [calm.clone(), stalled, calm];
+        assert_eq!(of_rounds(&rounds, 99).unwrap(), 99);
+        assert!(of_rounds(&[], 99).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! A folder for configurations, sockets and logs, which goes with the program.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -26,16 +27,21 @@ impl Folder {
         let doomed = folder.path().to_owned();
         // Handlers, not a mask: programs that are started would inherit a mask.
         let mut interrupt = runtime.block_on(async { signal(SignalKind::interrupt()) })?;
+        let mut hangup = runtime.block_on(async { signal(SignalKind::hangup()) })?;
         let mut terminate = runtime.block_on(async { signal(SignalKind::terminate()) })?;
         std::thread::spawn(move || {
             let number = runtime.block_on(async {
                 tokio::select! {
                     _ = interrupt.recv() => SignalKind::interrupt(),
+                    // The terminal was closed.
+                    _ = hangup.recv() => SignalKind::hangup(),
                     _ = terminate.recv() => SignalKind::terminate(),
                 }
             });
             // Others may be about to write into it; there is nobody left to tell.
             let _ = (0..ATTEMPTS).any(|_| fs::remove_dir_all(&doomed).is_ok());
+            // Below the bar. Nobody may be there to read it any more, so not by a macro, which panics.
+            let _ = writeln!(std::io::stderr(), "\nroam: ended by a signal; there is no result");
             std::process::exit(128 + number.as_raw_value());
         });
         Ok(Self(folder))

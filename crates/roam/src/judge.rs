@@ -26,6 +26,11 @@ impl Tally {
         }
     }
 
+    /// Whether every session went on.
+    pub(crate) fn went_on(self) -> bool {
+        self.lost + self.refused == 0
+    }
+
     pub(crate) fn total(self) -> u32 {
         self.kept + self.recovered + self.lost + self.refused
     }

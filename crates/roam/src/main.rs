@@ -33,6 +33,7 @@ mod site;
 mod skew;
 mod story;
 mod table;
+mod terminal;
 mod visit;
 mod worker;
 
@@ -48,6 +49,7 @@ use crate::remedy::Remedy;
 use crate::results::Results;
 use crate::run::{Wish, run};
 use crate::scenario::Scenario;
+use crate::terminal::Terminal;
 
 #[derive(Debug, Parser)]
 #[command(version, about = "Shows why stickiness by address breaks when the address changes")]
@@ -141,13 +143,17 @@ fn main() -> ExitCode {
 }
 
 fn list() {
+    let terminal = Terminal::of_output();
+    let line = |name: &str, told: &str| {
+        println!("  {name:<19}{}", terminal.wrapped(told, 21));
+    };
     println!("scenarios");
     for scenario in Scenario::all() {
-        println!("  {:<16} {}", scenario.name(), scenario.told());
+        line(scenario.name(), &scenario.told());
     }
     println!("\nremedies");
     for remedy in remedy::ALL.iter().map(Remedy::described) {
-        println!("  {:<18} {} ({})", remedy.name, remedy.how, remedy.balancer);
+        line(&remedy.name, &format!("{} ({})", remedy.how, remedy.balancer));
     }
 }
 
@@ -160,8 +166,7 @@ fn ran(scenarios: Vec<Scenario>, command: String, options: Options) -> Result<Ex
     eprintln!("seed {seed}");
     if let Some(folder) = &options.report {
         // Not after minutes.
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("--report {}", folder.display()))?;
+        report::writable(folder).with_context(|| format!("--report {}", folder.display()))?;
     }
     let only = options.remedy.map(|remedy| format!(" --remedy {}", remedy.name));
     let command = format!("{command}{} --seed {seed}", only.unwrap_or_default());
@@ -174,7 +179,7 @@ fn ran(scenarios: Vec<Scenario>, command: String, options: Options) -> Result<Ex
         planted: options.plant,
     };
     let results = run(&wish)?;
-    print!("{}", table::tables(&results));
+    print!("{}", table::tables(&results, Terminal::of_output()));
     if let Some(folder) = &options.report {
         written(&report::write(&results, folder).context("the report")?);
     }
@@ -197,7 +202,11 @@ fn verdict(results: &Results, check: bool, differences: &[String]) -> ExitCode {
     if check && differences.is_empty() {
         let points = results.matrix.len() + results.law.len() + results.skew.len();
         let but = if whole { "" } else { ", but it is not all: see what was skipped" };
-        println!("{points} outcomes, all as stated{but}");
+        if points == 0 && !whole {
+            println!("nothing was checked: see what was skipped");
+        } else {
+            println!("{points} outcomes, all as stated{but}");
+        }
     }
     let all_required = std::env::var_os("RINGBOLT_REQUIRE_ALL").is_some_and(|value| value == "1");
     if check && (!differences.is_empty() || (all_required && !whole)) {

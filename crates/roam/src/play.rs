@@ -67,13 +67,10 @@ fn openings(
     let callers = callers(balancer, travellers.iter().map(|traveller| &traveller.first));
     // In turn is a matter of order, so there one comes after the other.
     let in_turn = part.remedy.balancer.mapping() == Mapping::InTurn;
-    let met = stage.clients.open(&callers, 0, if in_turn { 1 } else { AT_ONCE })?;
+    let errors = stage.clients.knock(&callers, if in_turn { 1 } else { AT_ONCE })?;
     let mut tally = Tally::default();
-    for met in met {
-        tally.count(match met {
-            Met::Server(_) => Outcome::Kept,
-            Met::Error { error } => refusal(&error)?,
-        });
+    for error in errors {
+        tally.count(error.as_deref().map_or(Ok(Outcome::Kept), refusal)?);
     }
     stage.clients.forget()?;
     stage.servers.forget()?;

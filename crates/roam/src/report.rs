@@ -8,10 +8,10 @@ mod lanes;
 mod law;
 mod matrix;
 mod method;
-mod outcomes;
+pub(crate) mod outcomes;
 mod page;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod skew;
 mod table;
 
@@ -24,6 +24,8 @@ use crate::results::Results;
 
 /// What the page is made from, and can be made from again.
 const JSON: &str = "report.json";
+/// The life of one client.
+const PICTURE: &str = "one-client.svg";
 
 /// Writes the report into `folder`, which is made if need be: the page, the same as JSON and CSV,
 /// and the life of one client as a picture. Gives the files, the page first.
@@ -40,8 +42,13 @@ pub(crate) fn write(results: &Results, folder: &Path) -> io::Result<Vec<PathBuf>
         (JSON, serde_json::to_string_pretty(results)? + "\n"),
         ("report.csv", table::csv(results)?),
     ];
-    if let Some(lane) = lanes::telling(results) {
-        files.push(("one-client.svg", lanes::picture(results, lane).into_string()));
+    match lanes::telling(results) {
+        Some(lane) => files.push((PICTURE, lanes::picture(results, lane).into_string())),
+        // One of an earlier run would be taken for this one's.
+        None => match fs::remove_file(folder.join(PICTURE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(error, folder)),
+            Ok(()) | Err(_) => {}
+        },
     }
     let write = |(name, text): (&str, String)| {
         let place = folder.join(name);
@@ -49,6 +56,15 @@ pub(crate) fn write(results: &Results, folder: &Path) -> io::Result<Vec<PathBuf>
         Ok(place)
     };
     files.into_iter().map(write).collect()
+}
+
+/// Makes the folder of a report if need be, and finds out whether files can be written there.
+///
+/// # Errors
+/// That they cannot.
+pub(crate) fn writable(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    tempfile::tempfile_in(folder).map(drop)
 }
 
 /// Writes the report anew from the JSON in `folder`: the page of an old run in its new form.
@@ -92,6 +108,10 @@ mod tests {
         let after: Vec<String> =
             files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
         assert_eq!(before, after);
+
+        let without = Results { lanes: Vec::new(), ..sample::results() };
+        write(&without, &folder).unwrap();
+        assert!(!folder.join(PICTURE).exists(), "a picture of another run");
     }
 
     /// Goal: what is shown in the repository is what a run found, in today's form. Method: its JSON once

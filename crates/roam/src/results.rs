@@ -195,7 +195,7 @@ pub(crate) struct Cost {
     pub(crate) remedy: String,
     /// Microseconds from a message to its answer, the median.
     pub(crate) round_trip_p50_us: u32,
-    /// The same, of 99 in 100.
+    /// The same, of 99 in 100. Of both the median of several rounds.
     pub(crate) round_trip_p99_us: u32,
     /// Microseconds from the connect to the first answer of a client that comes back, the median.
     pub(crate) reconnect_p50_us: u32,

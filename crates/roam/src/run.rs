@@ -129,6 +129,25 @@ impl Results {
         self
     }
 
+    /// What helps, and how often: titles of remedies, in how many of the stories every session went
+    /// on, and how many there are. Those that help most come first.
+    pub(crate) fn helping(&self) -> Vec<(&str, usize, usize)> {
+        let of = |remedy: &str, story: &str| {
+            let cells = self.matrix.iter();
+            let cells = cells.filter(|cell| cell.remedy == remedy && cell.story == story);
+            // `None`: it was not tried in this story.
+            cells.map(|cell| cell.tally.went_on()).reduce(|all, one| all && one)
+        };
+        let counted = self.remedies.iter().map(|remedy| {
+            let tried = self.stories.iter().filter_map(|story| of(&remedy.name, &story.name));
+            let (went_on, broke): (Vec<_>, Vec<_>) = tried.partition(|went_on| *went_on);
+            (remedy.title.as_str(), went_on.len(), went_on.len() + broke.len())
+        });
+        let mut counted: Vec<_> = counted.filter(|(_, _, all)| *all > 0).collect();
+        counted.sort_by_key(|(_, went_on, _)| std::cmp::Reverse(*went_on));
+        counted
+    }
+
     /// What is not as stated, a line each.
     pub(crate) fn differences(&self) -> Vec<String> {
         let cells = self.matrix.iter().filter(|cell| !cell.as_expected).map(|cell| {
@@ -154,4 +173,24 @@ impl Results {
 fn date() -> Result<String> {
     let output = Command::new("date").args(["-u", "+%Y-%m-%d %H:%M"]).output().context("date")?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::report::sample;
+
+    #[test]
+    fn what_helps_most_comes_first_and_one_loss_is_enough() {
+        let mut results = sample::results();
+        let stories = 8;
+        let helping = results.helping();
+        assert_eq!(helping.len(), results.remedies.len());
+        assert_eq!(helping[0], ("Shared store", stories, stories));
+        assert_eq!(helping[helping.len() - 1].1, 0, "{helping:?}");
+        assert!(helping.is_sorted_by(|a, b| a.1 >= b.1));
+
+        let cell = results.matrix.iter_mut().find(|cell| cell.remedy == "store").unwrap();
+        cell.tally.lost = 1;
+        assert!(results.helping().contains(&("Shared store", stories - 1, stories)));
+    }
 }

@@ -1,6 +1,10 @@
 // Socket.IO clients, many in one process: polling, then the upgrade, as they come. The commands are
-// those of ws_client.mjs. Each connection of a client comes from the next of its `from` addresses,
-// in turn.
+// those of ws_client.mjs, and one more. Each connection of a client comes from the next of its `from`
+// addresses, in turn.
+//
+//   {"do": "knock", "clients": [...], "at_once": 16}
+//       whether each comes into a session: a handshake, a request for it, a poll with the answer
+//       -> {"errors": [null or why not]}
 
 import { Agent } from "node:http";
 import { connect as tcp } from "node:net";
@@ -74,7 +78,12 @@ function told(client) {
   return bounded(next, "answer");
 }
 
-async function connect(client, { to, from }) {
+function connect(client, wanted) {
+  dial(client, wanted);
+  return greeted(client);
+}
+
+function dial(client, { to, from }) {
   const { socket } = client;
   client.agent = new Roaming(from);
   client.told = [];
@@ -90,6 +99,10 @@ async function connect(client, { to, from }) {
   client.settled = new Promise((resolve) => {
     for (const event of ["upgrade", "upgradeError", "close"]) engine.once(event, resolve);
   });
+}
+
+async function greeted(client) {
+  const { engine } = client.socket.io;
   const answer = await told(client);
   const cookies = [...(engine._cookieJar?.cookies ?? [])];
   const cookie = cookies.map(([name, { value }]) => `${name}=${value}`).join("; ");
@@ -122,6 +135,25 @@ async function begin(wanted, adds) {
   }
 }
 
+// What a server says of itself is left out: whether that comes with the poll of the session or with
+// another one, from another address, is a matter of who is faster.
+async function knock(wanted) {
+  const made = client(wanted);
+  const connected = new Promise((resolve, reject) => {
+    made.socket.once("connect", resolve);
+    made.wake = () => made.failed && reject(made.failed);
+  });
+  dial(made, wanted);
+  try {
+    await bounded(connected, "session");
+    await bounded(made.settled, "upgrade");
+    return null;
+  } catch (error) {
+    made.agent.cut();
+    return error.message;
+  }
+}
+
 async function back({ clients: wanted, adds, at_once }) {
   return { clients: await each(wanted, at_once, (one) => begin(one, adds)) };
 }
@@ -140,6 +172,9 @@ await obey({
     return back(command);
   },
   back,
+  async knock({ clients: wanted, at_once }) {
+    return { errors: await each(wanted, at_once, knock) };
+  },
   async drop({ ids }) {
     await Promise.all(ids.map((id) => cut(clients.get(id))));
     return {};

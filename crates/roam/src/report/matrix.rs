@@ -15,6 +15,14 @@ pub(super) fn matrix(results: &Results) -> Markup {
     let told = |story: &&Story| results.matrix.iter().any(|cell| cell.story == story.name);
     let stories: Vec<&Story> = results.stories.iter().filter(told).collect();
     html! {
+        p {
+            "Stories in which every session went on: "
+            @for (index, (title, went_on, all)) in results.helping().into_iter().enumerate() {
+                @if index > 0 { ", " }
+                (title) " " b { (went_on) " of " (all) }
+            }
+            "."
+        }
         (outcomes::legend())
         table.heat.across {
             thead {

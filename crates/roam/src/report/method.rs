@@ -31,7 +31,8 @@ pub(super) fn method(results: &Results) -> Markup {
             }
             li {
                 "Everything runs on one machine, over loopback. Outcomes do not depend on that; "
-                "times do: compare them with each other, and measure yours where you are."
+                "times do, and a p99 most of all on what else the machine does: compare times with "
+                "each other, and measure yours where you are."
             }
             @if !results.lanes.is_empty() {
                 li {

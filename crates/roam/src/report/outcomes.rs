@@ -6,22 +6,22 @@ use maud::{Markup, html};
 use crate::results::Outcome;
 
 /// The bad ones first: the order in which parts of a whole are drawn and named.
-pub(super) const ALL: [Outcome; 4] =
+pub(crate) const ALL: [Outcome; 4] =
     [Outcome::Lost, Outcome::Refused, Outcome::Recovered, Outcome::Kept];
 
 /// How an outcome is shown.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Look {
+pub(crate) struct Look {
     /// Its class in the style sheet, which has its colour and its pattern.
-    pub(super) class: &'static str,
+    pub(crate) class: &'static str,
     /// A sign for running text.
-    pub(super) sign: &'static str,
+    pub(crate) sign: &'static str,
     /// What it means.
-    pub(super) words: &'static str,
+    pub(crate) words: &'static str,
 }
 
 /// How this one is shown.
-pub(super) fn look(outcome: Outcome) -> Look {
+pub(crate) fn look(outcome: Outcome) -> Look {
     match outcome {
         Outcome::Kept => Look { class: "kept", sign: "●", words: "same server, state kept" },
         Outcome::Recovered => {

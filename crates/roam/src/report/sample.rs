@@ -31,7 +31,7 @@ const REMEDIES: [(&str, &str, &str); 10] = [
 ];
 
 /// A run with everything in it, and one thing skipped.
-pub(super) fn results() -> Results {
+pub(crate) fn results() -> Results {
     let story = |(name, title, changes): (&str, &str, &str)| Story {
         name: name.into(),
         title: title.into(),

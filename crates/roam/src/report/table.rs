@@ -9,7 +9,7 @@ const HEAD: [&str; 7] = ["part", "story", "subject", "client", "servers", "figur
 
 /// The lines, the first of which names the columns. `subject` is a remedy in the parts `matrix` and
 /// `costs`, and a balancer in `law` and `skew`; `client` is a library in `matrix`, and who the
-/// clients were in `skew`.
+/// clients were in `skew`. What a run does not have is in the part `skipped`.
 ///
 /// # Errors
 /// None that is known of.
@@ -65,6 +65,11 @@ pub(super) fn csv(results: &Results) -> io::Result<String> {
             lines.write_record(["costs", "", &cost.remedy, "", "", figure, &value])?;
         }
     }
+    for skipped in &results.skipped {
+        for (figure, value) in [("why", &skipped.why), ("mend", &skipped.mend)] {
+            lines.write_record(["skipped", "", &skipped.what, "", "", figure, value])?;
+        }
+    }
     let bytes = lines.into_inner().map_err(csv::IntoInnerError::into_error)?;
     String::from_utf8(bytes).map_err(io::Error::other)
 }
@@ -102,6 +107,8 @@ mod tests {
         let cost = &results.costs[0];
         let share = ["costs", "", &cost.remedy, "", "", "largest_share"];
         assert_eq!(value(share), cost.largest_share.to_string());
+        let skipped = &results.skipped[0];
+        assert_eq!(value(["skipped", "", &skipped.what, "", "", "why"]), skipped.why);
         let cells = results.matrix.iter().map(|cell| 5 + usize::from(cell.p_value.is_some()));
         let servers = results.skew.iter().map(|skew| skew.sessions_by_server.len());
         assert_eq!(
@@ -109,6 +116,7 @@ mod tests {
             cells.sum::<usize>()
                 + servers.sum::<usize>()
                 + 4 * (results.law.len() + results.costs.len())
+                + 2 * results.skipped.len()
         );
     }
 }

@@ -8,6 +8,8 @@ mod program;
 
 use std::net::{Ipv4Addr, TcpListener};
 
+use nix::sys::signal::Signal;
+
 use crate::needs::{Need, all_there};
 use crate::program::{Ended, roam};
 
@@ -64,10 +66,29 @@ fn all_three_libraries_keep_their_sessions() {
     let ended =
         roam(&["run", "dhcp-renewal", "--remedy", "prefix", "--check", "--seed", "5"]).ended();
     assert_eq!(ended.code, 0, "{ended:?}");
-    for library in ["ws clients", "websockets clients", "socket.io clients"] {
-        assert!(ended.out.contains(library), "{library} in {}", ended.out);
-    }
+    let head = ended.out.lines().find(|line| line.ends_with("stated")).expect("a table's head");
+    let head: Vec<&str> = head.split_whitespace().collect();
+    assert_eq!(head, ["socket.io", "websockets", "ws", "stated"], "{}", ended.out);
+    assert!(ended.out.contains("Every session went on under: Prefix (ringbolt)."), "{}", ended.out);
     assert!(ended.out.contains("3 outcomes, all as stated"), "{}", ended.out);
+}
+
+/// Goal: whether Socket.IO comes into a session depends on addresses, and not on who is faster.
+/// Method: behind a carrier's NAT, once with state in memory and once in Redis, which takes longer
+/// to answer; the balancer and the seed are the same.
+#[test]
+fn a_slower_server_refuses_as_many() {
+    if !all_there("openings", &[Need::Ringbolt, Need::Node, Need::Python, Need::Redis]) {
+        return;
+    }
+    let [memory, store] = ["address", "store"].map(|remedy| {
+        let arguments = ["run", "carrier-nat", "--remedy", remedy, "--check", "--seed", "1"];
+        let ended = roam(&arguments).ended();
+        assert_eq!(ended.code, 0, "{ended:?}");
+        let refused = ended.out.split_whitespace().find(|word| word.starts_with('!'));
+        refused.expect("some are refused").to_owned()
+    });
+    assert_eq!(memory, store);
 }
 
 /// Goal: the check can fail. Method: a balancer that goes by turns is planted where the address
@@ -121,7 +142,8 @@ fn without_root_there_is_no_ipv6_and_it_says_so() {
     let line = "skipped ipv6-privacy, happy-eyeballs: no network of its own with IPv6 addresses: \
                 this user is not root; run it as root";
     assert!(ended.out.contains(line), "{}", ended.out);
-    assert!(ended.out.contains("0 outcomes, all as stated, but it is not all"), "{}", ended.out);
+    assert!(ended.out.contains("nothing was checked: see what was skipped"), "{}", ended.out);
+    assert!(!ended.out.contains("all as stated"), "{}", ended.out);
 }
 
 /// Goal: a port that somebody has is named, and nothing is shown for what was not done. Method: we
@@ -144,18 +166,21 @@ fn a_port_in_use_is_skipped_with_a_line() {
     assert!(!ended.out.contains("Sessions by server"), "{}", ended.out);
 }
 
-/// Goal: nothing is left behind, however it ends. Method: it is interrupted while servers and a
-/// balancer run.
+/// Goal: nothing is left behind, however it ends, and it says that it has no result. Method: it is
+/// interrupted, and its terminal closed, while servers and a balancer run.
 #[test]
 fn an_interrupted_run_leaves_nothing_behind() {
     if !all_there("interrupted", &[Need::Ringbolt, Need::Node, Need::Haproxy]) {
         return;
     }
-    let running = roam(&["run", "law"]).started();
-    let family = running.until_it_has_started(4);
-    let ended = running.interrupted();
-    assert_eq!(ended.code, 130, "{ended:?}");
-    ended.gone(&family);
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGHUP, 129)] {
+        let running = roam(&["run", "law"]).started();
+        let family = running.until_it_has_started(4);
+        let ended = running.ended_by(signal);
+        assert_eq!(ended.code, code, "{ended:?}");
+        assert!(ended.out.is_empty() && ended.errors.contains("there is no result"), "{ended:?}");
+        ended.gone(&family);
+    }
 }
 
 /// Goal: a folder that cannot be written is an error before minutes have passed. Method: a file is
@@ -168,4 +193,20 @@ fn a_report_needs_a_folder() {
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.errors.contains(&format!("--report {path}")), "{}", ended.errors);
     assert!(ended.out.is_empty(), "{}", ended.out);
+}
+
+/// Goal: so is one that is there and may not be written. Method: another user's.
+#[test]
+fn a_report_needs_a_folder_that_can_be_written() {
+    if !all_there("read-only", &[Need::OtherUser]) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let read_only = std::os::unix::fs::PermissionsExt::from_mode(0o555);
+    std::fs::set_permissions(folder.path(), read_only).expect("it is ours");
+    let path = folder.path().to_string_lossy();
+    let ended = roam(&["run", "stride", "--report", &path]).without_root().ended();
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.errors.contains(&format!("--report {path}")), "{}", ended.errors);
+    assert!(ended.out.is_empty(), "nothing was run: {}", ended.out);
 }

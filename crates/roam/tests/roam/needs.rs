@@ -15,6 +15,7 @@ pub(crate) enum Need {
     Node,
     /// Python, and its packages.
     Python,
+    Redis,
     /// Leave to become somebody else, who can read what was built.
     OtherUser,
 }
@@ -60,6 +61,7 @@ impl Need {
                     "no Python with its packages: scripts/setup",
                 )
             }
+            Self::Redis => (runs("redis-server", &["--version"]), "no redis-server: scripts/setup"),
             Self::OtherUser => {
                 let roam = env!("CARGO_BIN_EXE_roam");
                 let arguments = ["--reuid=65534", "--clear-groups", roam, "list"];

@@ -98,10 +98,10 @@ impl Running {
         lists.flat_map(|list| list.split_whitespace().map(number).collect::<Vec<_>>()).collect()
     }
 
-    /// As Ctrl-C does it, but to it alone.
-    pub(crate) fn interrupted(self) -> Ended {
+    /// As Ctrl-C or the end of a terminal does it, but to it alone.
+    pub(crate) fn ended_by(self, signal: Signal) -> Ended {
         let pid = Pid::from_raw(self.child.id().cast_signed());
-        kill(pid, Signal::SIGINT).expect("it runs");
+        kill(pid, signal).expect("it runs");
         self.ended()
     }
 
