@@ -46,7 +46,7 @@ pub struct World<'r> {
     pub snapshot: Snapshot,
     /// What is looked at.
     pub region: RegionView<'r>,
-    place: Place<'r>,
+    pub(crate) place: Place<'r>,
     /// Engines that have died.
     pub deaths: u64,
     /// The clock.

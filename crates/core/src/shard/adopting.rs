@@ -145,7 +145,6 @@ impl Shard<'_> {
         }
         session.set_phase(Phase::Relaying);
         let state = &mut self.slots[slot as usize];
-        state.spilled = DirectionId::BOTH.iter().any(|id| session.spill(*id).1 > 0);
         // What became ready while nobody was there is not told again.
         state.watches = [Watch { readable: true, ..Watch::FRESH }; 2];
         for side in Side::BOTH {
@@ -167,6 +166,7 @@ impl Shard<'_> {
             Held::Hot { offset, length } => {
                 let block = self.place.part.spill(slot, id);
                 let bytes = &self.place.part.hot[offset..][..length];
+                session.note(Flags::SPILLED, true);
                 block.iter().zip(bytes).for_each(|(place, byte)| place.set(byte.get()));
                 session.set_spill(id, 0, length);
                 session.unmark(Flags::HEADER, id);

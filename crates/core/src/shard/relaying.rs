@@ -179,17 +179,12 @@ impl<'r> Shard<'r> {
     }
 
     /// Gives the memory of the spill blocks back once nothing waits and nothing comes in.
-    fn keep_spill_small<K: Kernel>(&mut self, kernel: &mut K, slot: u32, again: bool) {
+    fn keep_spill_small<K: Kernel>(&self, kernel: &mut K, slot: u32, again: bool) {
         let session = self.session(slot);
-        let state = &mut self.slots[slot as usize];
-        if DirectionId::BOTH.iter().any(|id| session.spill(*id).1 > 0) {
-            if !state.spilled {
-                self.place.counted.worker.spills.add(1);
-            }
-            state.spilled = true;
-        } else if state.spilled && !again {
-            state.spilled = false;
+        let waits = DirectionId::BOTH.iter().any(|id| session.spill(*id).1 > 0);
+        if session.has(Flags::SPILLED) && !waits && !again {
             self.release_spill(kernel, slot);
+            session.note(Flags::SPILLED, false);
         }
     }
 
