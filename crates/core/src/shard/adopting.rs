@@ -73,7 +73,7 @@ impl Shard<'_> {
         };
         let server = match record.socket(Side::Server as usize) {
             socket if !relays || socket == NO_FD => Far::None,
-            _ if record.is_unix() => Far::Unix,
+            socket if record.is_unix() => Far::Unix { deserted: kernel.is_deserted(socket) },
             socket => match kernel.counts(socket) {
                 Some(counts) => Far::Tcp(counts),
                 None => return Verdict::Lost(Loss::Mismatch),

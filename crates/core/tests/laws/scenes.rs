@@ -281,7 +281,7 @@ fn stores_come_before_their_acts() {
 fn a_pipe_that_was_taken_out_holds_nothing() {
     let (mut world, client, server) = one_session(ALL);
     world.shard.sessions().next().unwrap().1.set_piped(DirectionId::ToServer, 900);
-    world.die(0, 0, Death::Outside);
+    world.die(0, 0, Death::Outside, &[]);
     world.kernel.peer_sends(client, &[7; 10], false);
     run(&mut world);
     assert_eq!(world.kernel.sockets[&server].written, [7; 10]);
