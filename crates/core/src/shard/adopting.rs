@@ -108,7 +108,7 @@ impl Shard<'_> {
             }
             Verdict::Over => {
                 // What else had ended it has died with the engine.
-                let ended = self.has_ended(self.session(slot));
+                let ended = self.ended_in_order(self.session(slot));
                 let cause = if ended { Cause::Ended } else { Cause::EngineDied };
                 self.close(kernel, slot, cause, now);
             }

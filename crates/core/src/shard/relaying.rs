@@ -204,8 +204,13 @@ impl<'r> Shard<'r> {
             || session.is(Flags::FAILED, side.other().outgoing())
     }
 
+    /// Whether a session that is over was not broken.
+    pub(super) fn ended_in_order(&self, session: &Session) -> bool {
+        self.has_ended(session) && !Side::BOTH.into_iter().any(|side| self.is_broken(session, side))
+    }
+
     /// Whether both sides have ended and each knows of the other's end.
-    pub(super) fn has_ended(&self, session: &Session) -> bool {
+    fn has_ended(&self, session: &Session) -> bool {
         let done = |id| session.is(Flags::ENDED, id) && session.is(Flags::SHUT, id);
         DirectionId::BOTH.into_iter().all(done)
     }
