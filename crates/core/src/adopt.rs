@@ -120,7 +120,10 @@ pub enum Far {
     /// A TCP connection.
     Tcp(Counts),
     /// A UNIX socket, of which the kernel counts nothing that helps.
-    Unix,
+    Unix {
+        /// Nobody is at its other end any more, and no error waits in it.
+        deserted: bool,
+    },
 }
 
 /// All that is known of a session after its engine's death.
@@ -232,7 +235,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         Phase::Relaying | Phase::Flushing => match server {
             Far::None => Verdict::Lost(Loss::Mismatch),
             Far::Tcp(server) => both(evidence, |id| counted(evidence, &server, id)),
-            Far::Unix => both(evidence, |id| recorded(evidence, id)),
+            Far::Unix { deserted } => both(evidence, |id| recorded(evidence, deserted, id)),
         },
     }
 }
@@ -273,7 +276,7 @@ fn counted(evidence: &Evidence<'_>, server: &Counts, id: DirectionId) -> Result<
 }
 
 /// A direction of a session with a UNIX socket. What is not in hand is what was written down.
-fn recorded(evidence: &Evidence<'_>, id: DirectionId) -> Result<Standing, Loss> {
+fn recorded(evidence: &Evidence<'_>, deserted: bool, id: DirectionId) -> Result<Standing, Loss> {
     let (record, client) = (evidence.record, &evidence.client);
     let read = client.read() - i64::from(record.header_read.get());
     if let Some((in_hand, base)) = evidence.in_hand
@@ -292,18 +295,19 @@ fn recorded(evidence: &Evidence<'_>, id: DirectionId) -> Result<Standing, Loss> 
             // To send an end twice does no harm, other than not to send it.
             Ok(Standing { read, held, shut: false, failed, source_lost: is_lost(client) })
         }
-        DirectionId::ToClient => from_unix(evidence),
+        DirectionId::ToClient => from_unix(evidence, deserted),
     }
 }
 
 /// What comes from a UNIX socket: the client's side has counted what it has got of it, and the record
 /// may lag behind that.
-fn from_unix(evidence: &Evidence<'_>) -> Result<Standing, Loss> {
+fn from_unix(evidence: &Evidence<'_>, deserted: bool) -> Result<Standing, Loss> {
     let (record, client, id) = (evidence.record, &evidence.client, DirectionId::ToClient);
     let shut = client.is_shut().unwrap_or_else(|| record.is(Flags::SHUT, id));
     let failed = record.is(Flags::FAILED, id) || has_failed(record, client, id);
-    // It may have told of a reset, and would then read as ended.
-    let source_lost = evidence.suspect;
+    // It may have told of a reset just now, and would then read as ended. While somebody is at its other
+    // end there was none.
+    let source_lost = evidence.suspect && deserted && !record.is(Flags::ENDED, id);
     if failed {
         return Ok(Standing { read: None, held: Held::Nothing, shut, failed, source_lost });
     }

@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
 use crate::gauge::SessionGauge;
+use crate::time::Instant;
 
 /// What the supervisor wants of the engine; it outlives an engine, so a drain goes on after a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,10 @@ pub struct Header {
     /// Engines that have opened this region.
     epoch: AtomicU64,
     command: AtomicU32,
-    _spare: [u32; 7],
+    _pad: u32,
+    /// When it was first told to drain, in nanoseconds.
+    drain_began: AtomicU64,
+    _spare: [u32; 4],
     /// Live sessions over all workers.
     pub total: SessionGauge,
     /// Sessions lost because an engine died.
@@ -66,6 +70,17 @@ impl Header {
     /// Says what the engine shall do. Only the supervisor calls this, and wakes the engine.
     pub fn order(&self, command: Command) {
         self.command.store(command as u32, Ordering::Release);
+    }
+
+    /// Says that the engine shall drain, from `now` on, however many engines that takes.
+    pub fn order_drain(&self, now: Instant) {
+        self.drain_began.store(now.as_nanos(), Ordering::Relaxed);
+        self.order(Command::Drain);
+    }
+
+    /// When it was told to drain.
+    pub fn drain_began(&self) -> Instant {
+        Instant::from_nanos(self.drain_began.load(Ordering::Relaxed))
     }
 
     /// Sessions that were lost because an engine died.

@@ -193,6 +193,10 @@ pub trait Kernel {
     /// when it is no such connection, or does not come to rest.
     fn counts(&mut self, fd: Fd) -> Option<Counts>;
 
+    /// Inline: whether nobody is at the other end of a UNIX socket any more and no error waits in it: it may
+    /// have had one, which was taken.
+    fn is_deserted(&mut self, fd: Fd) -> bool;
+
     /// Inline: bytes that wait in a pipe.
     fn waiting_in(&mut self, pipe: Fd) -> usize;
 

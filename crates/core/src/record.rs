@@ -187,6 +187,9 @@ impl Flags {
     pub const AT_SERVER: Self = Self(1 << 18);
     /// It is counted among its key's sessions.
     pub const KEYED: Self = Self(1 << 19);
+    /// A spill block of its has memory. Written before bytes are put there, and after the memory was given
+    /// back.
+    pub const SPILLED: Self = Self(1 << 21);
     /// The client's address came as v4-mapped IPv6, which the mappings of other products tell from IPv4.
     pub const MAPPED: Self = Self(1 << 20);
 

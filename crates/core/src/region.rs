@@ -25,7 +25,7 @@ use crate::stats::{ListenerStats, ServerStats, WorkerStats};
 const MAGIC: u64 = u64::from_le_bytes(*b"RINGBOLT");
 
 /// The layout of the region. A change of any field's place or meaning raises it.
-pub const LAYOUT: u32 = 8;
+pub const LAYOUT: u32 = 9;
 
 const PAGE: usize = 4096;
 

@@ -174,8 +174,6 @@ pub(crate) struct Slot {
     pub(crate) half_closed: bool,
     /// What each direction's last reads say of it.
     pub(crate) flows: [Flow; 2],
-    /// A spill block of the session has memory.
-    pub(crate) spilled: bool,
     /// Looks at the queue that is being flushed; each waits longer than the one before.
     pub(crate) flush_looks: u8,
     /// The deadline is a look behind reads that were believed to be all.
@@ -205,7 +203,6 @@ impl Slot {
         queued: false,
         half_closed: false,
         flows: [Flow::FRESH; 2],
-        spilled: false,
         flush_looks: 0,
         proving: false,
         queued_bytes: None,

@@ -143,10 +143,21 @@ fn peeked_queue(fd: Fd) -> Option<u32> {
 }
 
 fn has_error(fd: Fd) -> bool {
+    condition(fd) & libc::POLLERR != 0
+}
+
+/// Whether both directions of a UNIX socket are over, which its peer's close brings about, and no error waits
+/// in it.
+pub(crate) fn is_deserted(fd: Fd) -> bool {
+    condition(fd) & (libc::POLLHUP | libc::POLLERR) == libc::POLLHUP
+}
+
+/// What a poll tells whatever it is asked for.
+fn condition(fd: Fd) -> libc::c_short {
     let mut poll = libc::pollfd { fd, events: 0, revents: 0 };
     // SAFETY: one structure, for the length of the call, which does not wait.
     let answer = unsafe { libc::poll(&raw mut poll, 1, 0) };
-    answer == 1 && poll.revents & libc::POLLERR != 0
+    if answer == 1 { poll.revents } else { 0 }
 }
 
 /// What TCP has counted on a connection in all.
@@ -344,6 +355,25 @@ mod tests {
             }
             arrivals
         })
+    }
+
+    // A UNIX socket whose peer has gone: in order, or with something unread, which is an error once.
+    #[test]
+    fn a_deserted_unix_socket() {
+        use std::os::unix::net::UnixStream;
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        theirs.shutdown(Shutdown::Write).unwrap();
+        assert!(!is_deserted(ours.as_raw_fd()), "it can be written to");
+        drop(theirs);
+        assert!(is_deserted(ours.as_raw_fd()));
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        ours.write_all(b"for nobody").unwrap();
+        assert!(!is_deserted(ours.as_raw_fd()));
+        drop(theirs);
+        assert!(!is_deserted(ours.as_raw_fd()), "its error waits");
+        assert_eq!(ours.read(&mut [0; 9]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert!(is_deserted(ours.as_raw_fd()));
+        assert_eq!(ours.read(&mut [0; 9]).unwrap(), 0, "a lie");
     }
 
     #[test]

@@ -250,7 +250,8 @@ fn obey(
                 }
             }
             let timeout = snapshot.drain_timeout.filter(|_| wanted == Command::Drain);
-            deadline = timeout.map(|span| clock::now() + span);
+            // Since the order, which may have been given to an engine before this one.
+            deadline = timeout.map(|span| header.drain_began() + span);
             obeyed = wanted;
         });
         if wait_for(bell, deadline)? {

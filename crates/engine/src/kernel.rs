@@ -124,6 +124,10 @@ impl Kernel for RingKernel<'_> {
         counts::counts(fd)
     }
 
+    fn is_deserted(&mut self, fd: Fd) -> bool {
+        counts::is_deserted(fd)
+    }
+
     fn waiting_in(&mut self, pipe: Fd) -> usize {
         counts::unread(pipe) as usize
     }

@@ -382,7 +382,8 @@ impl<'a> Supervisor<'a> {
         let timeout = accepted.and_then(|accepted| (self.launch.parse)(&accepted.text).ok());
         let timeout = timeout.and_then(|spec| spec.global.drain_timeout);
         (self.launch.notice)(&Notice::Draining { timeout });
-        self.order(Command::Drain);
+        self.memory.region.header.order_drain(clock::now());
+        let _ = self.bell.write(1);
         self.leave_inherited();
     }
 
@@ -402,11 +403,7 @@ impl<'a> Supervisor<'a> {
             (self.launch.notice)(&Notice::Stopping { signal });
             self.kill_at = Some(clock::now() + STOP_LIMIT);
         }
-        self.order(Command::Stop);
-    }
-
-    fn order(&self, command: Command) {
-        self.memory.region.header.order(command);
+        self.memory.region.header.order(Command::Stop);
         let _ = self.bell.write(1);
     }
 

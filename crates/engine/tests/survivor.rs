@@ -435,6 +435,10 @@ impl Kernel for Mortal {
         self.kernel.counts(fd)
     }
 
+    fn is_deserted(&mut self, fd: Fd) -> bool {
+        self.kernel.is_deserted(fd)
+    }
+
     fn waiting_in(&mut self, pipe: Fd) -> usize {
         self.kernel.waiting_in(pipe)
     }

@@ -90,7 +90,7 @@ pub fn play(seed: u64, plant: Option<Plant>) -> Result<Played, String> {
     let mut own_faults = 0;
     for _ in 0..1 + dice.throw(STEPS) {
         let step = mix.step(&mut dice);
-        own_faults += u64::from(matches!(step, Step::Die { fault: true, .. }));
+        own_faults += step.own_faults();
         world.take(step);
         world.check_prefixes()?;
         world.check_sources()?;
@@ -167,7 +167,12 @@ impl Mix {
             9 => Step::Reload { servers: 1 + dice.throw(7) as u8 },
             10 => Step::Descriptors { left: dice.throw(2) == 0 },
             11 => Step::Turn { place: 1 + dice.throw(3) as u8, down: dice.throw(2) == 0 },
-            _ => Step::Die { moments: dice.throw(20), pick, fault: dice.throw(5) == 0 },
+            _ => Step::Die {
+                moments: dice.throw(20),
+                pick,
+                fault: dice.throw(5) == 0,
+                again: (0..dice.pick(&[0, 0, 1, 3])).map(|_| dice.throw(20)).collect(),
+            },
         }
     }
 }
@@ -189,7 +194,7 @@ mod tests {
 
     /// Games that broke a law before something was mended: a pipe with residue that its session, given up
     /// after a crash, left to the next one.
-    const BROKEN_ONCE: [u64; 1] = [507_350_304_383];
+    const BROKEN_ONCE: [u64; 1] = [3_571];
 
     /// Goal: the laws hold in known games, which have in them what games are about. Method: a thousand
     /// seeds, and those that showed something.

@@ -141,6 +141,8 @@ pub enum Call {
     Close(Fd),
     /// To a server.
     Connect(Fd),
+    /// What a socket or a pipe has counted.
+    Ask,
     /// What came before has happened, and the caller does not know it yet.
     Done,
 }
@@ -282,15 +284,22 @@ impl MemoryKernel {
     }
 
     /// The engine died: nothing is in flight any more, and whatever is not `owned` is closed. Returns the
-    /// connections that it had accepted and not looked at.
-    pub fn engine_is_gone(&mut self, owned: &BTreeSet<Fd>) -> Vec<Fd> {
+    /// connections that it had accepted and not looked at, and those `left` by the one before that it had
+    /// not come to.
+    pub fn engine_is_gone(&mut self, owned: &BTreeSet<Fd>, left: &[Fd]) -> Vec<Fd> {
         self.accepting = None;
         self.connects.clear();
         self.delivered.clear();
         let accepted = |(token, fd, _): &(Token, i32, bool)| {
             (token.op == Op::Accept && *fd > 0 && !owned.contains(fd)).then_some(*fd)
         };
-        let waiting: Vec<Fd> = self.completions.drain(..).filter_map(|it| accepted(&it)).collect();
+        let mut waiting: Vec<Fd> =
+            self.completions.drain(..).filter_map(|it| accepted(&it)).collect();
+        let untouched = |fd: &&Fd| {
+            let socket = &self.sockets[*fd];
+            !owned.contains(*fd) && socket.closed.is_none() && socket.mate.is_none()
+        };
+        waiting.extend(left.iter().filter(untouched));
         self.sockets.values_mut().for_each(|socket| socket.poll = None);
         let kept = |fd: &Fd| owned.contains(fd) || waiting.contains(fd) || self.queue.contains(fd);
         let open = self.sockets.iter().filter(|(_, socket)| socket.closed.is_none());

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use ringbolt_core::close::Cause;
 use ringbolt_core::kernel::{Fd, Span};
 use ringbolt_core::proxy_header::{Ends, Heading, ProxyHeader};
-use ringbolt_core::session::Phase;
+use ringbolt_core::session::{DirectionId, Phase};
 
 use crate::heading::parse;
 use crate::kernel::{End, Faults, LOCAL, Socket};
@@ -161,6 +161,16 @@ impl World<'_> {
         let stats = self.region.counted.worker;
         equal!(stats.sessions.read(), 0);
         equal!(stats.faults.read(), 0);
+        for slot in 0..self.place.part.sessions.len() as u32 {
+            let mut spills =
+                DirectionId::BOTH.map(|id| self.place.part.spill(slot, id)).into_iter();
+            // This kernel gives memory back by making it zero.
+            ensure!(
+                spills.all(|block| block.iter().all(|byte| byte.get() == 0)),
+                "the memory of a spill of {} was not given back",
+                slot
+            );
+        }
         if self.deaths > 0 {
             // What an engine was about to count is not counted.
             return Ok(());

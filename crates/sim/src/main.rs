@@ -38,6 +38,12 @@ static SEED: AtomicU64 = AtomicU64::new(0);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if cfg!(panic = "abort") {
+        eprintln!(
+            "an engine's death is an unwinding here, and this build aborts: leave out --release"
+        );
+        return ExitCode::from(2);
+    }
     let plant = arguments.plant;
     let told = panic::take_hook();
     panic::set_hook(Box::new(move |info| {

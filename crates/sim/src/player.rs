@@ -97,7 +97,16 @@ pub enum Step {
         pick: usize,
         /// By its own fault.
         fault: bool,
+        /// After so many moments of taking over each of these dies in the same way.
+        again: Vec<usize>,
     },
+}
+
+impl Step {
+    /// Engines that crash in it.
+    pub fn own_faults(&self) -> u64 {
+        if let Self::Die { fault: true, again, .. } = self { 1 + again.len() as u64 } else { 0 }
+    }
 }
 
 impl World<'_> {
@@ -143,8 +152,9 @@ impl World<'_> {
             Step::Reload { servers } => self.reload(servers),
             Step::Descriptors { left } => self.kernel.descriptors(left),
             Step::Turn { place, down } => self.set_down(place, down),
-            Step::Die { moments, pick, fault } => {
-                self.die(moments, pick, if fault { Death::OwnFault } else { Death::Outside });
+            Step::Die { moments, pick, fault, again } => {
+                let death = if fault { Death::OwnFault } else { Death::Outside };
+                self.die(moments, pick, death, &again);
             }
             Step::PollEnds { pick } => {
                 if let Some(fd) = self.pick(pick) {

@@ -46,7 +46,7 @@ pub struct World<'r> {
     pub snapshot: Snapshot,
     /// What is looked at.
     pub region: RegionView<'r>,
-    place: Place<'r>,
+    pub(crate) place: Place<'r>,
     /// Engines that have died.
     pub deaths: u64,
     /// The clock.
@@ -118,20 +118,37 @@ impl<'r> World<'r> {
     }
 
     /// The engine handles a completion and dies within the operations that this takes, before or after one:
-    /// at the moment that `moments` more of them come before. Another one goes on.
-    pub fn die(&mut self, moments: usize, pick: usize, death: Death) {
+    /// at the moment that `moments` more of them come before. Engines that follow die while they take over,
+    /// each after as many as `again` says. Another one goes on.
+    pub fn die(&mut self, moments: usize, pick: usize, death: Death, again: &[usize]) {
+        self.until_death(moments, |world| world.complete(pick));
+        let mut waiting = self.bury(&[]);
+        for moments in again {
+            self.until_death(*moments, |world| world.go_on(death, &waiting));
+            waiting = self.bury(&waiting);
+        }
+        self.go_on(death, &waiting);
+    }
+
+    /// Does something, as far as the moment that so many come before.
+    fn until_death(&mut self, moments: usize, act: impl FnOnce(&mut Self)) {
         let left = Cell::new(moments);
         self.kernel.probe = Some(Probe(Box::new(move |_| match left.get() {
             0 => resume_unwind(Box::new(Died)),
             more => left.set(more - 1),
         })));
-        let lived = catch_unwind(AssertUnwindSafe(|| self.complete(pick)));
+        let lived = catch_unwind(AssertUnwindSafe(|| act(self)));
         if let Err(panic) = lived
             && !panic.is::<Died>()
         {
             resume_unwind(panic);
         }
         self.kernel.probe = None;
+    }
+
+    /// What is done between two engines. Returns the connections that the next one is to serve; those `left`
+    /// are of the one before.
+    fn bury(&mut self, left: &[Fd]) -> Vec<Fd> {
         self.deaths += 1;
         if self.kernel.plant == Some(Plant::LateRecord) {
             self.place.part.journal.clear();
@@ -143,13 +160,17 @@ impl<'r> World<'r> {
         });
         assert_eq!(census.broken, 0, "a record is whole at every operation");
         self.find_mates();
-        let waiting = self.kernel.engine_is_gone(&owned);
         self.place.header.begin_epoch(census.sessions);
+        self.kernel.engine_is_gone(&owned, left)
+    }
+
+    /// Another engine takes over, after one that died so, and has its first turn.
+    fn go_on(&mut self, death: Death, waiting: &[Fd]) {
         let snapshot = Arc::new(self.snapshot.clone());
         let mut shard = Shard::new(self.place, snapshot, [(LISTENER, 0)], self.now);
         shard.adopt(&mut self.kernel, death, self.now);
         for fd in waiting {
-            shard.take_over(&mut self.kernel, fd, 0, self.now);
+            shard.take_over(&mut self.kernel, *fd, 0, self.now);
         }
         self.shard = shard;
         self.turn();

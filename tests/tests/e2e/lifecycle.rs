@@ -1,10 +1,11 @@
 use std::net::TcpListener;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::{session, start};
 use ringbolt_tests::{
-    Client, Config, End, Folder, Ringbolt, Server, Signal, binary, command, ended, finish, kill,
-    need, until,
+    Client, Config, End, Folder, Ringbolt, Server, Signal, binary, children, command, ended,
+    finish, kill, need, until,
 };
 use serde_json::Value;
 
@@ -167,6 +168,27 @@ fn a_drain_survives_the_engine() {
     assert!(Client::default().try_connect(ringbolt.address()).is_err(), "nobody new is taken");
     drop((client, serving));
     assert_eq!(ringbolt.exit_code(), 0);
+}
+
+/// Goal: engines that die during a drain do not put its end off. Method: one dies every 700 ms while a drain
+/// of 2 s lasts; with a session that stays it would never end.
+#[test]
+fn deaths_do_not_put_the_end_of_a_drain_off() {
+    need!(Binary);
+    let (server, mut ringbolt) = start(|config| config.timeouts("drain = \"2s\""));
+    let (mut client, mut serving) = session(&server, &ringbolt);
+    ringbolt.signal(Signal::SIGUSR1);
+    let mut began = Instant::now();
+    until("the drain ends", || {
+        if began.elapsed() > Duration::from_millis(700) {
+            children(ringbolt.pid()).into_iter().for_each(|engine| kill(engine, Signal::SIGKILL));
+            began = Instant::now();
+        }
+        ended(ringbolt.pid()).then_some(())
+    });
+    assert_eq!(ringbolt.exit_code(), 0);
+    assert_eq!(client.end(), End::Reset);
+    assert_eq!(serving.end(), End::Reset);
 }
 
 /// Goal: USR2 is caught: it says that it is not available yet, and nothing else happens. Method: with

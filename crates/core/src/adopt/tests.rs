@@ -331,7 +331,8 @@ fn a_connection_that_is_opening_proves_nothing() {
 /// A session with a UNIX socket, as its record has it, and its client's counts.
 fn unix(record: &Session, client: Counts, in_hand: Option<(DirectionId, u64)>) -> Evidence<'_> {
     let suspect = in_hand.is_some();
-    Evidence { server: Far::Unix, in_hand, suspect, ..evidence(record, client, OPEN) }
+    let server = Far::Unix { deserted: false };
+    Evidence { server, in_hand, suspect, ..evidence(record, client, OPEN) }
 }
 
 #[test]
@@ -390,14 +391,22 @@ fn what_came_from_a_unix_socket_is_counted_at_the_client() {
     }
 }
 
-/// A splice may have taken the error of a UNIX socket, which then reads as ended.
+/// A splice may have taken the error of a UNIX socket, which then reads as ended. Not of one whose other end
+/// is there, which may still end in order; nor of one that was read to its end.
 #[test]
 fn a_unix_socket_at_work_may_have_told_of_a_reset() {
-    let record = record(Phase::Relaying);
-    let lost = |suspect| {
-        let seen = Evidence { suspect, ..unix(&record, OPEN, None) };
+    let lost = |suspect, deserted, ended| {
+        let record = record(Phase::Relaying);
+        if ended {
+            record.mark(Flags::ENDED, DirectionId::ToClient);
+        }
+        let server = Far::Unix { deserted };
+        let seen = Evidence { suspect, server, ..unix(&record, OPEN, None) };
         let Verdict::GoOn([_, standing]) = judge(&seen) else { panic!("it goes on") };
         standing.source_lost
     };
-    assert_eq!([lost(false), lost(true)], [false, true]);
+    assert!(lost(true, true, false));
+    assert!(!lost(false, true, false), "nobody was at work on it");
+    assert!(!lost(true, false, false), "somebody is there");
+    assert!(!lost(true, true, true), "its end was read");
 }

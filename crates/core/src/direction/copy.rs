@@ -49,7 +49,7 @@ impl Direction<'_, '_> {
         let block = &self.part.hot[..bytes];
         let sent = self.send(kernel, turn, block);
         if sent < bytes && !self.is(Flags::FAILED) {
-            self.spill(&block[sent..]);
+            self.spill(&block[sent..], turn);
         }
         journal.look_at(self.slot);
         turn.copied += bytes;
@@ -101,7 +101,11 @@ impl Direction<'_, '_> {
         }
     }
 
-    fn spill(&self, rest: &[Cell<u8>]) {
+    fn spill(&self, rest: &[Cell<u8>], turn: &Turn<'_>) {
+        if !self.session.has(Flags::SPILLED) {
+            self.session.note(Flags::SPILLED, true);
+            turn.counted.spills.add(1);
+        }
         let block = self.part.spill(self.slot, self.id);
         for (place, byte) in block.iter().zip(rest) {
             place.set(byte.get());

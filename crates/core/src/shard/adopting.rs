@@ -73,7 +73,7 @@ impl Shard<'_> {
         };
         let server = match record.socket(Side::Server as usize) {
             socket if !relays || socket == NO_FD => Far::None,
-            _ if record.is_unix() => Far::Unix,
+            socket if record.is_unix() => Far::Unix { deserted: kernel.is_deserted(socket) },
             socket => match kernel.counts(socket) {
                 Some(counts) => Far::Tcp(counts),
                 None => return Verdict::Lost(Loss::Mismatch),
@@ -108,7 +108,7 @@ impl Shard<'_> {
             }
             Verdict::Over => {
                 // What else had ended it has died with the engine.
-                let ended = self.has_ended(self.session(slot));
+                let ended = self.ended_in_order(self.session(slot));
                 let cause = if ended { Cause::Ended } else { Cause::EngineDied };
                 self.close(kernel, slot, cause, now);
             }
@@ -145,7 +145,6 @@ impl Shard<'_> {
         }
         session.set_phase(Phase::Relaying);
         let state = &mut self.slots[slot as usize];
-        state.spilled = DirectionId::BOTH.iter().any(|id| session.spill(*id).1 > 0);
         // What became ready while nobody was there is not told again.
         state.watches = [Watch { readable: true, ..Watch::FRESH }; 2];
         for side in Side::BOTH {
@@ -167,6 +166,7 @@ impl Shard<'_> {
             Held::Hot { offset, length } => {
                 let block = self.place.part.spill(slot, id);
                 let bytes = &self.place.part.hot[offset..][..length];
+                session.note(Flags::SPILLED, true);
                 block.iter().zip(bytes).for_each(|(place, byte)| place.set(byte.get()));
                 session.set_spill(id, 0, length);
                 session.unmark(Flags::HEADER, id);

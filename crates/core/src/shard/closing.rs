@@ -3,7 +3,7 @@
 
 use crate::close::Cause;
 use crate::kernel::{Kernel, NO_FD, Span};
-use crate::record::Session;
+use crate::record::{Flags, Session};
 use crate::session::{DirectionId, Phase, Side};
 use crate::shard::{Shard, poll_op};
 use crate::time::Instant;
@@ -56,7 +56,7 @@ impl Shard<'_> {
         if polling || state.connecting {
             return;
         }
-        let (spilled, cause) = (state.spilled, state.cause);
+        let cause = state.cause;
         let session = self.session(slot);
         self.leave_source(session);
         self.leave_server(session);
@@ -71,7 +71,7 @@ impl Shard<'_> {
         for id in DirectionId::BOTH {
             self.place.direction(slot, id).drop_pipe(kernel, &mut self.pipes);
         }
-        if spilled {
+        if session.has(Flags::SPILLED) {
             self.release_spill(kernel, slot);
         }
         kernel.measure(Span::Session, now.since(Instant::from_nanos(session.accepted_at.get())));

@@ -179,17 +179,12 @@ impl<'r> Shard<'r> {
     }
 
     /// Gives the memory of the spill blocks back once nothing waits and nothing comes in.
-    fn keep_spill_small<K: Kernel>(&mut self, kernel: &mut K, slot: u32, again: bool) {
+    fn keep_spill_small<K: Kernel>(&self, kernel: &mut K, slot: u32, again: bool) {
         let session = self.session(slot);
-        let state = &mut self.slots[slot as usize];
-        if DirectionId::BOTH.iter().any(|id| session.spill(*id).1 > 0) {
-            if !state.spilled {
-                self.place.counted.worker.spills.add(1);
-            }
-            state.spilled = true;
-        } else if state.spilled && !again {
-            state.spilled = false;
+        let waits = DirectionId::BOTH.iter().any(|id| session.spill(*id).1 > 0);
+        if session.has(Flags::SPILLED) && !waits && !again {
             self.release_spill(kernel, slot);
+            session.note(Flags::SPILLED, false);
         }
     }
 
@@ -209,8 +204,13 @@ impl<'r> Shard<'r> {
             || session.is(Flags::FAILED, side.other().outgoing())
     }
 
+    /// Whether a session that is over was not broken.
+    pub(super) fn ended_in_order(&self, session: &Session) -> bool {
+        self.has_ended(session) && !Side::BOTH.into_iter().any(|side| self.is_broken(session, side))
+    }
+
     /// Whether both sides have ended and each knows of the other's end.
-    pub(super) fn has_ended(&self, session: &Session) -> bool {
+    fn has_ended(&self, session: &Session) -> bool {
         let done = |id| session.is(Flags::ENDED, id) && session.is(Flags::SHUT, id);
         DirectionId::BOTH.into_iter().all(done)
     }

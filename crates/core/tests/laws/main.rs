@@ -97,7 +97,7 @@ proptest! {
         let mut world = World::new(&mut memory, snapshot, world::ALL);
         let mut faults = 0;
         for step in steps {
-            faults += u64::from(matches!(step, Step::Die { fault: true, .. }));
+            faults += step.own_faults();
             world.take(step);
             holds(world.check_prefixes())?;
             holds(world.check_headers())?;
@@ -111,8 +111,9 @@ proptest! {
 }
 
 fn death() -> impl Strategy<Value = Step> {
-    (0usize..20, any::<usize>(), prop::bool::weighted(0.2))
-        .prop_map(|(moments, pick, fault)| Step::Die { moments, pick, fault })
+    let again = proptest::collection::vec(0usize..20, 0..3);
+    (0usize..20, any::<usize>(), prop::bool::weighted(0.2), again)
+        .prop_map(|(moments, pick, fault, again)| Step::Die { moments, pick, fault, again })
 }
 
 fn answer() -> impl Strategy<Value = Answer> {

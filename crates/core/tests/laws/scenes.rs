@@ -264,7 +264,7 @@ fn stores_come_before_their_acts() {
             let id = DirectionId::BOTH[side];
             assert_eq!(journal.in_hand(), Some((slot, id, record.received[side].get())));
         }
-        Call::Send | Call::Done => {}
+        Call::Send | Call::Ask | Call::Done => {}
         Call::ShutDown(fd) => {
             let (_, side, record) = owner(fd).expect("a shutdown for nobody");
             assert!(record.is(Flags::SHUT, DirectionId::BOTH[1 - side]));
@@ -308,10 +308,28 @@ fn stores_come_before_their_acts() {
 fn a_pipe_that_was_taken_out_holds_nothing() {
     let (mut world, client, server) = one_session(ALL);
     world.shard.sessions().next().unwrap().1.set_piped(DirectionId::ToServer, 900);
-    world.die(0, 0, Death::Outside);
+    world.die(0, 0, Death::Outside, &[]);
     world.kernel.peer_sends(client, &[7; 10], false);
     run(&mut world);
     assert_eq!(world.kernel.sockets[&server].written, [7; 10]);
+}
+
+/// Goal: a session that was about to be reset when its engine died is not counted as ended. Method: a server
+/// that ends and resets, its last byte not yet acknowledged by the client, a stop, and a death.
+#[test]
+fn a_reset_amid_a_death_is_no_end() {
+    let (mut world, client, server) = one_session(ALL);
+    world.kernel.peer_sends(server, &[7], false);
+    world.kernel.peer_ends(server);
+    run(&mut world);
+    world.kernel.peer_ends(client);
+    world.kernel.peer_resets(server);
+    run(&mut world);
+    world.shard.stop(&mut world.kernel, world.now);
+    world.die(0, 0, Death::Outside, &[]);
+    run(&mut world);
+    assert_eq!(world.kernel.sockets[&client].closed, Some(End::Reset));
+    assert_eq!([Cause::Ended, Cause::EngineDied].map(|it| cause(&world, it)), [0, 1]);
 }
 
 /// Goal: whoever gives a place back wakes the workers that wait for one. Method: two workers, one

@@ -275,16 +275,26 @@ impl Kernel for MemoryKernel {
     }
 
     fn counts(&mut self, fd: Fd) -> Option<Counts> {
+        self.tell(Call::Ask);
         let socket = self.sockets.get(&fd).filter(|socket| !socket.unix)?;
         Some(socket.counts())
     }
 
+    // The real kernel says the same of a peer that has ended in order and gone.
+    fn is_deserted(&mut self, fd: Fd) -> bool {
+        let socket = self.socket(fd);
+        socket.unix && socket.peer_reset && socket.error_taken
+    }
+
     fn waiting_in(&mut self, pipe: Fd) -> usize {
+        self.tell(Call::Ask);
         self.pipe_at(pipe).bytes.len()
     }
 
     fn fin_received(&mut self, fd: Fd) -> bool {
-        self.socket(fd).peer_fin
+        let socket = self.socket(fd);
+        // A UNIX socket does not tell.
+        socket.peer_fin && !socket.unix
     }
 
     fn release(&mut self, block: &[Cell<u8>]) {
