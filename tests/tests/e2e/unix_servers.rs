@@ -130,8 +130,15 @@ fn a_reset_of_the_client() {
 
         let (client, mut server) = path.session();
         let piece = vec![7; 64 * 1024];
-        // The client reads nothing, so in the end everything on the way is full.
-        until("the way is full", || (server.send_some(&piece) == 0).then_some(()));
+        // The client reads nothing, so in the end everything on the way is full: when nothing goes in after
+        // the balancer has taken all that it can.
+        until("the way is full", || {
+            if server.send_some(&piece) > 0 {
+                return None;
+            }
+            until_asleep(path.ringbolt().engine());
+            (server.send_some(&piece) == 0).then_some(())
+        });
         client.reset();
         assert_eq!(server.end(), End::Reset);
         path.ringbolt().wait_for_base();
